@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config'
+
+// Tests run from source: the condition below makes `@polyphony/*` resolve to `src/index.ts`.
+const conditions = ['@polyphony/source', 'node', 'import', 'default']
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: {
+    include: ['{packages,apps,apps/examples}/*/{src,test}/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    pool: 'forks',
+    maxWorkers: 2,
+  },
+})
