@@ -1,0 +1,151 @@
+import { IdSet } from '@polyphony/core'
+import type { EntryMeta, NewEntry } from '@polyphony/storage'
+import type { Authorship } from './document-handle.ts'
+import type { Increment } from './frontier.ts'
+import { mergeUpdates } from './update-writer.ts'
+
+/** Whoever waits for a place in the log. */
+interface Follower {
+  readonly committed: (revision: number) => void
+  readonly failed: (error: Error) => void
+}
+
+/** An update on its way into the log. */
+export interface QueuedUpdate extends Follower {
+  readonly authorship: Authorship
+  /** Updates of one source may be merged into one entry; absent: never merged. */
+  readonly source?: object | undefined
+  readonly update: Uint8Array
+  readonly increment: Increment
+  /** The replica that made it, and so has it already. */
+  readonly madeBy?: object | undefined
+}
+
+/** Updates that became one entry of the log. */
+export interface QueuedGroup {
+  readonly entry: NewEntry
+  readonly increment: Increment
+  readonly members: readonly QueuedUpdate[]
+}
+
+const mergedEntriesMax = 256
+const mergedBytesMax = 256 << 10
+
+/** What waits to be committed in one document, in order, and what is being written right now. */
+export class CommitQueue {
+  readonly #waiting: QueuedUpdate[] = []
+  readonly #meta: (authorship: Authorship) => EntryMeta
+  readonly #followers = new Map<QueuedUpdate, Follower[]>()
+  #inFlight: readonly QueuedGroup[] = []
+  #bytes = 0
+
+  constructor(meta: (authorship: Authorship) => EntryMeta) {
+    this.#meta = meta
+  }
+
+  /** Bytes that wait or are being written. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0 && this.#inFlight.length === 0
+  }
+
+  /** Settles `follower` together with everything that is queued by now. False when nothing is. */
+  follow(follower: Follower): boolean {
+    const last = this.#waiting.at(-1) ?? this.#inFlight.at(-1)?.members.at(-1)
+    if (last === undefined) return false
+    const followers = this.#followers.get(last)
+    if (followers === undefined) this.#followers.set(last, [follower])
+    else followers.push(follower)
+    return true
+  }
+
+  push(update: QueuedUpdate): void {
+    this.#waiting.push(update)
+    this.#bytes += update.update.length
+  }
+
+  /** Takes the next updates out as entries; neighbours from one source become one entry. */
+  take(bytesMax: number): readonly NewEntry[] {
+    const groups: QueuedGroup[] = []
+    let count = 0
+    let bytes = 0
+    while (count < this.#waiting.length && (count === 0 || bytes < bytesMax)) {
+      const members = this.#nextGroup(count)
+      groups.push(makeGroup(members, this.#meta))
+      count += members.length
+      bytes += members.reduce((sum, { update }) => sum + update.length, 0)
+    }
+    this.#waiting.splice(0, count)
+    this.#inFlight = groups
+    return groups.map(({ entry }) => entry)
+  }
+
+  /** The groups behind the entries that were taken last; they are done with. */
+  settle(): readonly QueuedGroup[] {
+    const groups = this.#inFlight
+    this.#inFlight = []
+    for (const { members } of groups) for (const { update } of members) this.#bytes -= update.length
+    return groups
+  }
+
+  /** Tells an update of a settled group, and whoever follows it, where it stands in the log. */
+  announce(update: QueuedUpdate, revision: number): void {
+    update.committed(revision)
+    for (const follower of this.#followers.get(update) ?? []) follower.committed(revision)
+    this.#followers.delete(update)
+  }
+
+  /** Empties the queue, failing everything in it. */
+  fail(error: Error): void {
+    const members = [...this.settle().flatMap((group) => group.members), ...this.#waiting.splice(0)]
+    this.#bytes = 0
+    for (const member of members) {
+      member.failed(error)
+      for (const follower of this.#followers.get(member) ?? []) follower.failed(error)
+    }
+    this.#followers.clear()
+  }
+
+  #nextGroup(from: number): QueuedUpdate[] {
+    const first = this.#waiting[from] as QueuedUpdate
+    const members = [first]
+    let bytes = first.update.length
+    if (first.source === undefined) return members
+    for (let at = from + 1; at < this.#waiting.length && members.length < mergedEntriesMax; at++) {
+      const next = this.#waiting[at] as QueuedUpdate
+      bytes += next.update.length
+      if (next.source !== first.source || bytes > mergedBytesMax) break
+      members.push(next)
+    }
+    return members
+  }
+}
+
+function makeGroup(
+  members: readonly QueuedUpdate[],
+  meta: (authorship: Authorship) => EntryMeta,
+): QueuedGroup {
+  const first = members[0] as QueuedUpdate
+  const update = members.length === 1 ? first.update : mergeUpdates(members.map((member) => member.update))
+  return {
+    entry: { update, meta: meta(first.authorship) },
+    increment: mergeIncrements(members.map(({ increment }) => increment)),
+    members,
+  }
+}
+
+function mergeIncrements(increments: readonly Increment[]): Increment {
+  const [first] = increments
+  if (increments.length === 1 && first !== undefined) return first
+  const clocks = new Map<number, number>()
+  const deletes = new IdSet()
+  for (const increment of increments) {
+    for (const [client, clock] of increment.clocks)
+      clocks.set(client, Math.max(clock, clocks.get(client) ?? 0))
+    deletes.addAll(increment.deletes)
+  }
+  return { clocks, deletes }
+}

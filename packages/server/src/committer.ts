@@ -1,0 +1,208 @@
+import {
+  PolyphonyError,
+  toPolyphonyError,
+  type Clock,
+  type Logger,
+  type Random,
+  type Telemetry,
+} from '@polyphony/core'
+import type { AppendResult, DocumentStore, NewEntry } from '@polyphony/storage'
+
+/** A document's side of the committer: hands out what waits, and hears what became of it. */
+export interface CommitSource {
+  readonly documentId: string
+  /** The incarnation that the entries were made for; `undefined` while the document does not exist. */
+  readonly incarnation: string | undefined
+  /** The next entries to write, at most `bytesMax` of them unless the first alone is larger; empty when nothing waits. */
+  takeEntries(bytesMax: number): readonly NewEntry[]
+  committed(entries: readonly NewEntry[], first: number, incarnation: string): void
+  /** Called at each failed attempt; the same entries are tried again unless this returns false. */
+  commitFailed(entries: readonly NewEntry[], error: PolyphonyError, failingForMs: number): boolean
+}
+
+export interface CommitterOptions {
+  readonly store: DocumentStore
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly telemetry: Telemetry
+}
+
+const batchBytesMax = 1 << 20
+const batchesMax = 4
+const backoffMsFirst = 20
+const backoffMsMax = 5_000
+
+/**
+ * Gathers what all rooms queued and writes it in one batch (group commit). A document takes part in one batch at a time,
+ * so its entries are written in order; an entry whose fate is unknown is written again, byte for byte, until the store
+ * answers: appending equal bytes twice is harmless in a CRDT.
+ */
+export class Committer {
+  readonly #options: CommitterOptions
+  readonly #waiting = new Set<CommitSource>()
+  readonly #busy = new Set<CommitSource>()
+  readonly #idle: (() => void)[] = []
+  #batches = 0
+  #scheduled = false
+  #failing = 0
+
+  constructor(options: CommitterOptions) {
+    this.#options = options
+  }
+
+  /** Whether the last attempt of any document failed: the store is in trouble. */
+  get failing(): boolean {
+    return this.#failing > 0
+  }
+
+  /** Tells that a source has entries waiting. */
+  notify(source: CommitSource): void {
+    this.#waiting.add(source)
+    if (this.#scheduled) return
+    this.#scheduled = true
+    // A microtask later, whatever arrived in the same read of the sockets is in the same batch.
+    queueMicrotask(() => {
+      this.#scheduled = false
+      this.#pump()
+    })
+  }
+
+  /** Resolves when nothing waits and nothing is under way. */
+  async drain(): Promise<void> {
+    while (this.#busy.size > 0 || this.#waiting.size > 0) {
+      await new Promise<void>((resolve) => this.#idle.push(resolve))
+    }
+  }
+
+  #pump(): void {
+    while (this.#batches < batchesMax) {
+      const batch: { source: CommitSource; entries: readonly NewEntry[] }[] = []
+      let bytes = 0
+      for (const source of this.#waiting) {
+        if (this.#busy.has(source)) continue
+        if (bytes >= batchBytesMax) break
+        this.#waiting.delete(source)
+        const entries = source.takeEntries(batchBytesMax - bytes)
+        if (entries.length === 0) continue
+        batch.push({ source, entries })
+        bytes += sizeOf(entries)
+      }
+      if (batch.length === 0) break
+      this.#batches++
+      for (const { source } of batch) this.#busy.add(source)
+      void this.#write(batch, bytes)
+    }
+    if (this.#busy.size === 0 && this.#waiting.size === 0)
+      for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  async #write(
+    batch: readonly { source: CommitSource; entries: readonly NewEntry[] }[],
+    bytes: number,
+  ): Promise<void> {
+    const { clock, telemetry } = this.#options
+    const startedAt = clock.now()
+    const results = await this.#append(batch)
+    this.#batches--
+    telemetry.observe('polyphony_commit_duration_ms', clock.now() - startedAt)
+    telemetry.observe('polyphony_commit_batch_documents', batch.length)
+    telemetry.observe('polyphony_commit_batch_bytes', bytes)
+    batch.forEach(({ source, entries }, index) => {
+      const result = results[index]
+      if (result?.ok === true) this.#settle(source, entries, result)
+      else
+        this.#retry(source, entries, result?.error ?? missingResult(source.documentId), {
+          attempt: 1,
+          since: startedAt,
+        })
+    })
+    this.#pump()
+  }
+
+  #settle(
+    source: CommitSource,
+    entries: readonly NewEntry[],
+    result: { first: number; incarnation: string },
+  ): void {
+    this.#busy.delete(source)
+    this.#options.telemetry.count('polyphony_committed_entries_total', entries.length)
+    source.committed(entries, result.first, result.incarnation)
+    // The source may have queued more while it was busy.
+    if (!this.#waiting.has(source)) this.#waiting.add(source)
+  }
+
+  #retry(
+    source: CommitSource,
+    entries: readonly NewEntry[],
+    error: PolyphonyError,
+    progress: { readonly attempt: number; readonly since: number },
+  ): void {
+    const { clock, random, logger, telemetry } = this.#options
+    if (progress.attempt === 1) this.#failing++
+    telemetry.count('polyphony_commit_failures_total', 1, { code: error.code })
+    const failingForMs = clock.now() - progress.since
+    logger.warn(
+      {
+        documentId: source.documentId,
+        code: error.code,
+        error: error.message,
+        attempt: progress.attempt,
+        failingForMs,
+      },
+      'commit failed; it is tried again',
+    )
+    if (!source.commitFailed(entries, error, failingForMs)) {
+      this.#failing--
+      this.#busy.delete(source)
+      this.#waiting.add(source)
+      return
+    }
+    const backoff = Math.min(backoffMsMax, backoffMsFirst * 2 ** (progress.attempt - 1))
+    const jittered = backoff * (0.5 + random.uint32() / 2 ** 33)
+    clock.after(jittered, () => {
+      void this.#append([{ source, entries }]).then(([result]) => {
+        if (result?.ok === true) {
+          this.#failing--
+          logger.info(
+            { documentId: source.documentId, attempts: progress.attempt + 1 },
+            'commit succeeded after failures',
+          )
+          this.#settle(source, entries, result)
+        } else {
+          const next = result?.error ?? missingResult(source.documentId)
+          this.#retry(source, entries, next, { attempt: progress.attempt + 1, since: progress.since })
+        }
+        this.#pump()
+      })
+    })
+  }
+
+  /** One result per document, whatever the store does. */
+  async #append(
+    batch: readonly { source: CommitSource; entries: readonly NewEntry[] }[],
+  ): Promise<readonly AppendResult[]> {
+    try {
+      return await this.#options.store.append(
+        batch.map(({ source, entries }) => ({
+          documentId: source.documentId,
+          entries,
+          incarnation: source.incarnation,
+        })),
+      )
+    } catch (cause) {
+      return batch.map(({ source }) => ({
+        ok: false,
+        error: toPolyphonyError(cause, 'store-failed', { documentId: source.documentId }),
+      }))
+    }
+  }
+}
+
+function sizeOf(entries: readonly NewEntry[]): number {
+  return entries.reduce((bytes, { update }) => bytes + update.length, 0)
+}
+
+function missingResult(documentId: string): PolyphonyError {
+  return new PolyphonyError('store-failed', `The store gave no result for "${documentId}".`, { documentId })
+}

@@ -1,0 +1,46 @@
+import type { Limits } from '@polyphony/core'
+import type { Authorship } from './document-handle.ts'
+import type { Frontier } from './frontier.ts'
+
+export interface HeldUpdate {
+  readonly update: Uint8Array
+  readonly authorship: Authorship
+  /** An id that must be integrated before it is worth another try. */
+  readonly missing: { readonly client: number; readonly clock: number }
+  readonly committed: (revision: number) => void
+}
+
+const heldCountMax = 1_000
+
+/**
+ * Updates that came before what they build on (normal: browser tabs exchange edits among themselves). They are neither
+ * stored nor acknowledged; when there is no room for more, the oldest are forgotten: their author still has them.
+ */
+export class HeldUpdates {
+  readonly #limits: Limits
+  #held: HeldUpdate[] = []
+  #bytes = 0
+
+  constructor(limits: Limits) {
+    this.#limits = limits
+  }
+
+  hold(update: HeldUpdate): void {
+    this.#held.push(update)
+    this.#bytes += update.update.length
+    while (this.#held.length > heldCountMax || this.#bytes > this.#limits.heldBytesMax) {
+      const oldest = this.#held.shift()
+      if (oldest === undefined) return
+      this.#bytes -= oldest.update.length
+    }
+  }
+
+  /** Removes and returns one whose missing id is there now. */
+  take(frontier: Frontier): HeldUpdate | undefined {
+    const index = this.#held.findIndex(({ missing }) => frontier.clock(missing.client) > missing.clock)
+    if (index === -1) return undefined
+    const [held] = this.#held.splice(index, 1)
+    this.#bytes -= held?.update.length ?? 0
+    return held
+  }
+}

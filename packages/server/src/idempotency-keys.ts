@@ -1,0 +1,35 @@
+const keysMax = 10_000
+
+/** Which revision answered for which idempotency key; the keys stand in the log and outlive a restart with it. */
+export class IdempotencyKeys {
+  readonly #revisions = new Map<string, number | Promise<number>>()
+
+  /** The revision of the write with this key, also when that is still under way. */
+  find(key: string | undefined): Promise<number> | undefined {
+    const revision = key === undefined ? undefined : this.#revisions.get(key)
+    return revision === undefined ? undefined : Promise.resolve(revision)
+  }
+
+  remember(key: string | undefined, revision: number): void {
+    if (key !== undefined) this.#set(key, revision)
+  }
+
+  /** Lets later writes with this key wait for the one under way; when that fails, the key is free again. */
+  async await(key: string | undefined, outcome: Promise<number>): Promise<void> {
+    if (key === undefined) return
+    this.#set(key, outcome)
+    try {
+      this.#set(key, await outcome)
+    } catch {
+      // The write under way reports its failure itself.
+      this.#revisions.delete(key)
+    }
+  }
+
+  #set(key: string, revision: number | Promise<number>): void {
+    this.#revisions.delete(key)
+    this.#revisions.set(key, revision)
+    const [oldest] = this.#revisions.keys()
+    if (this.#revisions.size > keysMax && oldest !== undefined) this.#revisions.delete(oldest)
+  }
+}

@@ -1,0 +1,249 @@
+import {
+  PolyphonyError,
+  parseDocumentId,
+  type Clock,
+  type Limits,
+  type Logger,
+  type Random,
+  type Telemetry,
+} from '@polyphony/core'
+import {
+  isCheckpoint,
+  type DocumentInfo,
+  type DocumentStore,
+  type EntryMeta,
+  type ListQuery,
+} from '@polyphony/storage'
+import type { JsonViewOptions } from '@polyphony/translator'
+import { concatBytes } from './bytes.ts'
+import { Checkpointer } from './checkpointer.ts'
+import { Committer } from './committer.ts'
+import type { Compactor } from './compaction.ts'
+import type { DocumentHandle, Documents } from './document-handle.ts'
+import { Room, type RoomState } from './room.ts'
+import { RoomHandle } from './room-handle.ts'
+
+export interface RoomsOptions {
+  readonly store: DocumentStore
+  readonly compactor: Compactor
+  readonly clock: Clock
+  readonly random: Random
+  readonly limits: Limits
+  readonly logger: Logger
+  readonly telemetry: Telemetry
+  /** How a document appears as JSON. */
+  readonly projection: (documentId: string) => JsonViewOptions
+}
+
+interface OpenRoom {
+  readonly room: Room
+  /** Handles and sessions that need the room. */
+  users: number
+}
+
+const idleMs = 30_000
+/** A room that is unloaded with a longer log than this leaves a checkpoint behind. */
+const unloadTailMax = 64
+
+/** The documents that are open on this node: loads them, shares them, and unloads those that nobody needs. */
+export class Rooms implements Documents {
+  readonly committer: Committer
+  readonly #options: RoomsOptions
+  readonly #checkpointer: Checkpointer
+  readonly #open = new Map<string, OpenRoom>()
+  readonly #loading = new Map<string, Promise<OpenRoom>>()
+  #clientId: number
+  #closedBy: PolyphonyError | undefined
+
+  constructor(options: RoomsOptions) {
+    this.#options = options
+    this.committer = new Committer(options)
+    this.#checkpointer = new Checkpointer(options)
+    this.#clientId = options.random.uint32()
+  }
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  async open(documentId: string, options: { readonly mustExist?: boolean } = {}): Promise<DocumentHandle> {
+    const { room, leave } = await this.enter(documentId)
+    if (options.mustExist === true && room.incarnation === undefined && room.isSettled) {
+      leave()
+      throw new PolyphonyError(
+        'document-not-found',
+        `There is no document "${documentId}"; it comes into being with the first write.`,
+        { documentId },
+      )
+    }
+    return new RoomHandle(room, leave)
+  }
+
+  /** Opens a room for a session. Call `leave` once when done. */
+  async enter(documentId: string): Promise<{ readonly room: Room; readonly leave: () => void }> {
+    parseDocumentId(documentId)
+    const open = await this.#load(documentId)
+    if (open.room.closedBy !== undefined) throw open.room.closedBy
+    open.users++
+    let left = false
+    const leave = (): void => {
+      if (left) return
+      left = true
+      open.users--
+      if (open.users === 0) this.#scheduleUnload(open)
+    }
+    return { room: open.room, leave }
+  }
+
+  async create(documentId: string): Promise<DocumentInfo> {
+    parseDocumentId(documentId)
+    this.#discard(
+      documentId,
+      new PolyphonyError('incarnation-mismatch', `"${documentId}" was created anew.`, { documentId }),
+    )
+    return { documentId, ...(await this.#options.store.create(documentId)) }
+  }
+
+  async delete(documentId: string): Promise<void> {
+    parseDocumentId(documentId)
+    await this.#loading.get(documentId)
+    await this.#options.store.delete(documentId)
+    this.#discard(documentId, deleted(documentId))
+    this.#options.logger.info({ documentId }, 'document deleted')
+  }
+
+  list(query?: ListQuery): AsyncIterable<DocumentInfo> {
+    return this.#options.store.list(query)
+  }
+
+  /** Stores what waits, for at most `deadlineMs`, then ends every room. Resolves with whether everything was stored. */
+  async close(deadlineMs: number): Promise<boolean> {
+    const { clock, compactor } = this.#options
+    let cancel = (): void => undefined
+    const deadline = new Promise<false>((resolve) => {
+      cancel = clock.after(deadlineMs, () => resolve(false))
+    })
+    const stored = await Promise.race([this.committer.drain().then(() => true as const), deadline])
+    cancel()
+    this.#closedBy = new PolyphonyError(
+      'shutting-down',
+      'The server is shutting down; come back in a moment.',
+    )
+    for (const { room } of this.#open.values()) room.close(this.#closedBy)
+    this.#open.clear()
+    await compactor.close()
+    return stored
+  }
+
+  async #load(documentId: string): Promise<OpenRoom> {
+    if (this.#closedBy !== undefined) throw this.#closedBy
+    const open = this.#open.get(documentId)
+    if (open !== undefined) return open
+    const loading = this.#loading.get(documentId)
+    if (loading !== undefined) return loading
+    const loaded = this.#create(documentId).finally(() => this.#loading.delete(documentId))
+    this.#loading.set(documentId, loaded)
+    return loaded
+  }
+
+  async #create(documentId: string): Promise<OpenRoom> {
+    this.#makeRoom()
+    const { store, projection, logger, telemetry } = this.#options
+    const startedAt = performance.now()
+    const state = await readState(store, documentId)
+    if (this.#closedBy !== undefined) throw this.#closedBy
+    const room = new Room(
+      {
+        ...this.#options,
+        documentId,
+        committer: this.committer,
+        projection: projection(documentId),
+        clientId: () => this.#clientId,
+        renewClientId: () => {
+          this.#clientId = this.#options.random.uint32()
+        },
+        onBroken: (error) => {
+          logger.warn({ documentId, code: error.code }, 'room closed: its log was ended by somebody else')
+          if (this.#open.get(documentId)?.room === room) this.#forget(documentId)
+        },
+        onCommitted: () => this.#checkpointer.consider(room),
+      },
+      state,
+    )
+    const open: OpenRoom = { room, users: 0 }
+    this.#open.set(documentId, open)
+    telemetry.gauge('polyphony_rooms', 1)
+    telemetry.observe('polyphony_room_load_duration_ms', performance.now() - startedAt)
+    logger.debug({ documentId, revision: room.revision, bytes: room.log.bytes }, 'room opened')
+    return open
+  }
+
+  /** Unloads what nobody uses when the node is full. */
+  #makeRoom(): void {
+    const { openDocumentsMax } = this.#options.limits
+    if (this.#open.size + this.#loading.size < openDocumentsMax) return
+    for (const [documentId, { room, users }] of this.#open) {
+      if (users > 0 || !room.isSettled) continue
+      this.#forget(documentId)
+      if (this.#open.size < openDocumentsMax) return
+    }
+    throw new PolyphonyError(
+      'too-many-documents',
+      `This node has ${this.#open.size} documents open, which is the limit.`,
+      { limit: 'openDocumentsMax' },
+    )
+  }
+
+  #scheduleUnload(open: OpenRoom): void {
+    this.#options.clock.after(idleMs, () => {
+      if (open.users > 0 || this.#open.get(open.room.documentId) !== open) return
+      // A document with unsaved edits is never unloaded.
+      if (!open.room.isSettled) this.#scheduleUnload(open)
+      else void this.#unload(open)
+    })
+  }
+
+  async #unload(open: OpenRoom): Promise<void> {
+    const { room } = open
+    if (room.log.tail.length > unloadTailMax) await this.#checkpointer.checkpoint(room)
+    if (open.users > 0 || !room.isSettled || this.#open.get(room.documentId) !== open) return
+    this.#forget(room.documentId)
+  }
+
+  #forget(documentId: string): void {
+    if (this.#open.delete(documentId)) this.#options.telemetry.gauge('polyphony_rooms', -1)
+  }
+
+  #discard(documentId: string, error: PolyphonyError): void {
+    const open = this.#open.get(documentId)
+    this.#forget(documentId)
+    open?.room.close(error)
+  }
+}
+
+async function readState(store: DocumentStore, documentId: string): Promise<RoomState> {
+  const head = await store.head(documentId)
+  if (head?.tombstone !== undefined) throw deleted(documentId)
+  const tail: { revision: number; update: Uint8Array; meta: EntryMeta }[] = []
+  let base: Uint8Array = new Uint8Array()
+  let baseRevision = 0
+  for await (const item of store.read(documentId)) {
+    if (isCheckpoint(item)) {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of item.state) chunks.push(chunk)
+      base = concatBytes(chunks)
+      baseRevision = item.revision
+    } else {
+      tail.push(item)
+    }
+  }
+  return { incarnation: head?.incarnation, base, baseRevision, tail }
+}
+
+function deleted(documentId: string): PolyphonyError {
+  return new PolyphonyError(
+    'document-deleted',
+    `"${documentId}" was deleted; only creating it explicitly brings a new one into being.`,
+    { documentId },
+  )
+}

@@ -1,0 +1,235 @@
+import { PolyphonyError, toPolyphonyError, type Limits, type Logger } from '@polyphony/core'
+import * as decoding from 'lib0/decoding'
+import * as encoding from 'lib0/encoding'
+import * as Y from 'yjs'
+import type { Authorship } from './document-handle.ts'
+import type { Room } from './room.ts'
+import { encodeSyncUpdate, type DeliveredEntry, type RoomSession } from './room-session.ts'
+import { isEmptyUpdate } from './update-writer.ts'
+
+/** What a session needs of a socket. */
+export interface SessionSocket {
+  send(message: Uint8Array): void
+  close(code: number, reason: string): void
+  /** Bytes that wait to be written. */
+  readonly bufferedBytes: number
+}
+
+export interface YWebsocketSessionOptions {
+  readonly room: Room
+  readonly socket: SessionSocket
+  readonly authorship: Authorship
+  readonly readOnly: boolean
+  readonly limits: Limits
+  readonly logger: Logger
+}
+
+const messageSync = 0
+const messageAwareness = 1
+const messageAuth = 2
+const messageQueryAwareness = 3
+/** Y-Sweet's "is everything saved?": the payload comes back once everything sent before it is durable. */
+const messageSaved = 102
+
+const syncStepOne = 0
+const syncStepTwo = 1
+const syncUpdate = 2
+
+/**
+ * One stock y-websocket client (1 to 3) in a room. The conversation:
+ *
+ *   server → step 1 (what I have), awareness           client → step 1 (what I have), awareness
+ *   client → step 2 (what you lack), update, …         server → update (checkpoint), update (tail), step 2 (empty)
+ *   server → update, … (every committed entry, also to its author: that is the acknowledgement)
+ *
+ * One message per frame, always: these clients read only the first message of a frame.
+ */
+export class YWebsocketSession implements RoomSession {
+  readonly authorship: Authorship
+  readonly #options: YWebsocketSessionOptions
+  #closed = false
+
+  constructor(options: YWebsocketSessionOptions) {
+    this.#options = options
+    this.authorship = options.authorship
+  }
+
+  /** Joins the room and starts the conversation. Throws what the room says against it. */
+  start(): void {
+    const { room } = this.#options
+    room.join(this)
+    this.requestSync()
+    const present = room.awareness.all()
+    if (present !== undefined) this.deliverAwareness(present)
+  }
+
+  /** Takes one frame from the client. Whatever is wrong with it ends the session with a code and a reason. */
+  receive(frame: Uint8Array): void {
+    if (this.#closed) return
+    try {
+      const decoder = decoding.createDecoder(frame)
+      while (decoding.hasContent(decoder) && !this.#closed) this.#receiveMessage(decoder, frame)
+    } catch (error) {
+      this.close(
+        error instanceof PolyphonyError
+          ? error
+          : toPolyphonyError(error, 'invalid-frame', { documentId: this.#options.room.documentId }),
+      )
+    }
+  }
+
+  /** Ends the session because the socket has gone. */
+  end(): void {
+    this.#closed = true
+    this.#options.room.leave(this)
+  }
+
+  deliver(entry: DeliveredEntry): void {
+    this.#send(entry.syncMessage)
+  }
+
+  acknowledge(update: Uint8Array): void {
+    if (!isEmptyUpdate(update)) this.#send(encodeSyncUpdate(update))
+  }
+
+  deliverAwareness(message: Uint8Array): void {
+    this.#send(encodeMessage(messageAwareness, message))
+  }
+
+  requestSync(): void {
+    this.#send(encodeSync(syncStepOne, this.#options.room.encodeStateVector()))
+  }
+
+  close(error: PolyphonyError): void {
+    if (this.#closed) return
+    const { room, socket, logger } = this.#options
+    logger.info(
+      { documentId: room.documentId, author: this.authorship.author, code: error.code },
+      'session closed by the server',
+    )
+    this.#send(encodePermissionDenied(`${error.code}: ${error.message}`))
+    this.end()
+    socket.close(error.close, error.code)
+  }
+
+  #receiveMessage(decoder: decoding.Decoder, frame: Uint8Array): void {
+    const type = decoding.readVarUint(decoder)
+    switch (type) {
+      case messageSync:
+        this.#receiveSync(decoder, frame)
+        return
+      case messageAwareness:
+        this.#options.room.receiveAwareness(this, decoding.readVarUint8Array(decoder))
+        return
+      case messageQueryAwareness: {
+        const present = this.#options.room.awareness.all()
+        if (present !== undefined) this.deliverAwareness(present)
+        return
+      }
+      case messageSaved: {
+        const payload = decoding.readVarUint8Array(decoder)
+        this.#options.room.whenDurable(() => this.#send(encodeMessage(messageSaved, payload)))
+        return
+      }
+      case messageAuth:
+        // Stock clients never send it; what follows cannot be told apart, so the frame ends here.
+        decoder.pos = decoder.arr.length
+        return
+      default:
+        throw this.#invalid(`the message type ${type} is unknown`)
+    }
+  }
+
+  #receiveSync(decoder: decoding.Decoder, frame: Uint8Array): void {
+    const { room, readOnly, limits } = this.#options
+    const type = decoding.readVarUint(decoder)
+    const payload = decoding.readVarUint8Array(decoder)
+    switch (type) {
+      case syncStepOne:
+        this.#answerStepOne(payload)
+        return
+      case syncStepTwo:
+        // A step 2 always repeats everything deleted, so a reader's is not worth a refusal.
+        if (!readOnly && !isEmptyUpdate(payload)) room.receive(this, payload.slice(), false)
+        return
+      case syncUpdate:
+        if (frame.length > limits.frameBytesMax) {
+          throw new PolyphonyError(
+            'frame-too-large',
+            `A frame has at most ${limits.frameBytesMax} bytes; this one has ${frame.length}.`,
+            { limit: 'frameBytesMax' },
+          )
+        }
+        if (readOnly)
+          this.#send(
+            encodePermissionDenied(`forbidden: the token grants reading "${room.documentId}", not writing`),
+          )
+        else if (!isEmptyUpdate(payload)) room.receive(this, payload.slice(), true)
+        return
+      default:
+        throw this.#invalid(`the sync message ${type} is unknown`)
+    }
+  }
+
+  /** Content first, then an empty step 2: clients report "synced" when that arrives. */
+  #answerStepOne(encoded: Uint8Array): void {
+    const stateVector = decodeStateVector(encoded)
+    if (stateVector === undefined) throw this.#invalid('the state vector is malformed')
+    for (const update of this.#options.room.encodeDiff(stateVector, encoded))
+      this.#send(encodeSyncUpdate(update))
+    this.#send(emptyStepTwo)
+  }
+
+  #send(message: Uint8Array): void {
+    if (this.#closed) return
+    const { socket, limits, room } = this.#options
+    // A join may be larger than the bound; what counts is what waited before it.
+    if (socket.bufferedBytes > limits.sendBufferBytesMax) {
+      this.end()
+      room.noteSlowConsumer(this)
+      socket.close(4429, 'slow-consumer')
+      return
+    }
+    socket.send(message)
+  }
+
+  #invalid(reason: string): PolyphonyError {
+    return new PolyphonyError('invalid-frame', `The frame is malformed: ${reason}.`, {
+      documentId: this.#options.room.documentId,
+    })
+  }
+}
+
+function decodeStateVector(encoded: Uint8Array): ReadonlyMap<number, number> | undefined {
+  try {
+    return Y.decodeStateVector(encoded)
+  } catch {
+    return undefined
+  }
+}
+
+function encodeSync(type: number, payload: Uint8Array): Uint8Array {
+  const encoder = encoding.createEncoder()
+  encoding.writeVarUint(encoder, messageSync)
+  encoding.writeVarUint(encoder, type)
+  encoding.writeVarUint8Array(encoder, payload)
+  return encoding.toUint8Array(encoder)
+}
+
+const emptyStepTwo = encodeSync(syncStepTwo, new Uint8Array([0, 0]))
+
+function encodeMessage(type: number, payload: Uint8Array): Uint8Array {
+  const encoder = encoding.createEncoder()
+  encoding.writeVarUint(encoder, type)
+  encoding.writeVarUint8Array(encoder, payload)
+  return encoding.toUint8Array(encoder)
+}
+
+/** y-protocols/auth: type 2, permissionDenied (0), varString reason. */
+function encodePermissionDenied(reason: string): Uint8Array {
+  const encoder = encoding.createEncoder()
+  encoding.writeVarUint(encoder, messageAuth)
+  encoding.writeVarUint(encoder, 0)
+  encoding.writeVarString(encoder, reason)
+  return encoding.toUint8Array(encoder)
+}
