@@ -48,6 +48,11 @@ export class CommitQueue {
     return this.#bytes
   }
 
+  /** Updates that wait or are being written. */
+  get length(): number {
+    return this.#waiting.length + this.#inFlight.reduce((count, { members }) => count + members.length, 0)
+  }
+
   get isEmpty(): boolean {
     return this.#waiting.length === 0 && this.#inFlight.length === 0
   }

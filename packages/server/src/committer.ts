@@ -106,7 +106,10 @@ export class Committer {
     const results = await this.#append(batch)
     this.#batches--
     telemetry.observe('polyphony_commit_duration_ms', clock.now() - startedAt)
-    telemetry.observe('polyphony_commit_batch_documents', batch.length)
+    telemetry.observe(
+      'polyphony_commit_batch_size',
+      batch.reduce((count, { entries }) => count + entries.length, 0),
+    )
     telemetry.observe('polyphony_commit_batch_bytes', bytes)
     batch.forEach(({ source, entries }, index) => {
       const result = results[index]
@@ -126,7 +129,6 @@ export class Committer {
     result: { first: number; incarnation: string },
   ): void {
     this.#busy.delete(source)
-    this.#options.telemetry.count('polyphony_committed_entries_total', entries.length)
     source.committed(entries, result.first, result.incarnation)
     // The source may have queued more while it was busy.
     if (!this.#waiting.has(source)) this.#waiting.add(source)

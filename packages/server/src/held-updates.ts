@@ -25,6 +25,15 @@ export class HeldUpdates {
     this.#limits = limits
   }
 
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  clear(): void {
+    this.#held = []
+    this.#bytes = 0
+  }
+
   hold(update: HeldUpdate): void {
     this.#held.push(update)
     this.#bytes += update.update.length

@@ -31,7 +31,7 @@ export const metricTable = {
   },
   polyphony_commit_duration_ms: {
     type: 'histogram',
-    help: 'From queueing an update to its being durable',
+    help: 'One append to the store, for all documents in it',
     labels: [],
     buckets: latencyMs,
   },
@@ -62,6 +62,23 @@ export const metricTable = {
     type: 'gauge',
     help: 'Bytes of updates that wait for what they depend on',
     labels: [],
+  },
+  polyphony_checkpoint_duration_ms: {
+    type: 'histogram',
+    help: 'Making and storing one checkpoint, off the path of edits',
+    labels: [],
+    buckets: latencyMs,
+  },
+  polyphony_checkpoint_failures_total: {
+    type: 'counter',
+    help: 'Checkpoints that could not be made or stored; the log is kept',
+    labels: [],
+  },
+  polyphony_room_load_duration_ms: {
+    type: 'histogram',
+    help: 'Reading a document from the store and opening its room',
+    labels: [],
+    buckets: latencyMs,
   },
   polyphony_sent_bytes_total: { type: 'counter', help: 'Bytes handed to clients', labels: ['face'] },
   polyphony_received_bytes_total: { type: 'counter', help: 'Bytes taken from clients', labels: ['face'] },

@@ -1,4 +1,4 @@
-import { PolyphonyError, type Clock, type IdSet } from '@polyphony/core'
+import type { Clock, IdSet, PolyphonyError, Telemetry } from '@polyphony/core'
 import type { JsonView, JsonViewOptions } from '@polyphony/translator'
 import type { CommittedEntry, DocumentLog } from './document-log.ts'
 import type { Increment } from './frontier.ts'
@@ -7,6 +7,7 @@ import { Replica } from './replica.ts'
 export interface ReplicaKeeperOptions {
   readonly log: DocumentLog
   readonly clock: Clock
+  readonly telemetry: Telemetry
   readonly clientId: () => number
   readonly projection: JsonViewOptions
   readonly onImpliedDeletes: (deletes: IdSet) => void
@@ -189,6 +190,7 @@ export class ReplicaKeeper {
         projection,
         onImpliedDeletes,
       })
+      this.#options.telemetry.gauge('polyphony_replicas', 1)
       this.#scheduleIdle()
     }
     this.#applyBacklog(this.#replica)
@@ -233,7 +235,9 @@ export class ReplicaKeeper {
   }
 
   #drop(): void {
-    this.#replica?.destroy()
+    if (this.#replica === undefined) return
+    this.#options.telemetry.gauge('polyphony_replicas', -1)
+    this.#replica.destroy()
     this.#replica = undefined
     this.#backlog = []
   }

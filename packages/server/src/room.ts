@@ -68,6 +68,7 @@ export class Room implements CommitSource {
   #closedBy: PolyphonyError | undefined
   #awarenessScheduled = false
   #announced = false
+  #measured = { entries: 0, bytes: 0, heldBytes: 0 }
 
   constructor(options: RoomOptions, state: RoomState) {
     this.documentId = options.documentId
@@ -93,6 +94,7 @@ export class Room implements CommitSource {
     this.#replica = new ReplicaKeeper({
       log: this.log,
       clock: options.clock,
+      telemetry: options.telemetry,
       clientId: options.clientId,
       projection: options.projection,
       onImpliedDeletes: (deletes) => {
@@ -119,6 +121,11 @@ export class Room implements CommitSource {
     return this.#queue.isEmpty && !this.#replica.isBusy
   }
 
+  /** Whether edits wait to be stored or are being written. */
+  get hasQueued(): boolean {
+    return !this.#queue.isEmpty
+  }
+
   /** The state vector of everything that is committed or on its way to be. */
   encodeStateVector(): Uint8Array {
     return this.#frontier.encodeStateVector()
@@ -131,16 +138,6 @@ export class Room implements CommitSource {
 
   join(session: RoomSession): void {
     this.#assertOpen()
-    if (this.sessions.size >= this.#options.limits.documentConnectionsMax) {
-      throw new PolyphonyError(
-        'too-many-connections',
-        `"${this.documentId}" has ${this.sessions.size} connections, which is the limit.`,
-        {
-          documentId: this.documentId,
-          limit: 'documentConnectionsMax',
-        },
-      )
-    }
     this.sessions.add(session)
   }
 
@@ -172,7 +169,7 @@ export class Room implements CommitSource {
 
   /** Notes that a session was dropped because it did not read. */
   noteSlowConsumer(session: RoomSession): void {
-    this.#options.telemetry.count('polyphony_slow_consumers_total')
+    this.#options.telemetry.count('polyphony_errors_total', 1, { face: 'y-websocket', code: 'slow-consumer' })
     this.#options.logger.warn(
       { documentId: this.documentId, author: session.authorship.author },
       'connection dropped: it does not read',
@@ -226,6 +223,7 @@ export class Room implements CommitSource {
 
   committed(_entries: readonly NewEntry[], first: number, incarnation: string): void {
     const groups = this.#queue.settle()
+    this.#measureQueue()
     if (this.#closedBy !== undefined) return
     this.#incarnation = incarnation
     this.#announced = false
@@ -270,6 +268,8 @@ export class Room implements CommitSource {
     if (this.#closedBy !== undefined) return
     this.#closedBy = error
     this.#queue.fail(error)
+    this.#held.clear()
+    this.#measureQueue()
     this.#replica.close(error)
     for (const session of this.sessions) session.close(error)
     this.sessions.clear()
@@ -294,6 +294,8 @@ export class Room implements CommitSource {
     this.#assertNotOurs(update)
     const { fresh, blocked, known } = this.#frontier.admit(update)
     const { authorship, session } = from
+    const outcome = fresh !== undefined ? 'committed' : blocked !== undefined ? 'held' : 'empty'
+    this.#options.telemetry.count('polyphony_updates_total', 1, { outcome })
     const acknowledge = (revision: number): void => {
       if (session !== undefined && fresh?.update !== update.bytes) session.acknowledge(update.bytes)
       from.committed(revision)
@@ -304,7 +306,6 @@ export class Room implements CommitSource {
     }
     if (blocked !== undefined) {
       this.#held.hold({ ...blocked, authorship, committed: acknowledge })
-      this.#options.telemetry.count('polyphony_updates_held_total')
       if (session === undefined) from.failed(this.#missing(blocked.missing))
       else session.requestSync()
     }
@@ -343,12 +344,22 @@ export class Room implements CommitSource {
 
   #enqueue(update: QueuedUpdate): void {
     this.#queue.push(update)
+    this.#measureQueue()
     this.#options.committer.notify(this)
+  }
+
+  /** Tells the gauges by how much the queue and what is held have grown or shrunk since the last call. */
+  #measureQueue(): void {
+    const { telemetry } = this.#options
+    const now = { entries: this.#queue.length, bytes: this.#queue.bytes, heldBytes: this.#held.bytes }
+    telemetry.gauge('polyphony_commit_queue_entries', now.entries - this.#measured.entries)
+    telemetry.gauge('polyphony_commit_queue_bytes', now.bytes - this.#measured.bytes)
+    telemetry.gauge('polyphony_held_bytes', now.heldBytes - this.#measured.heldBytes)
+    this.#measured = now
   }
 
   #broadcast(entry: DeliveredEntry): void {
     for (const session of this.sessions) session.deliver(entry)
-    this.#options.telemetry.count('polyphony_updates_delivered_total', this.sessions.size)
   }
 
   #scheduleAwareness(): void {

@@ -112,6 +112,17 @@ export class Rooms implements Documents {
     this.#options.logger.info({ documentId }, 'document deleted')
   }
 
+  /** Rejects while the store does not take what is to be written. */
+  async checkReady(): Promise<void> {
+    if (this.#closedBy !== undefined) throw this.#closedBy
+    if (this.committer.failing)
+      throw new PolyphonyError(
+        'store-failed',
+        'The store does not take edits; they are kept and tried again.',
+      )
+    await this.#options.store.head('polyphony:ready')
+  }
+
   list(query?: ListQuery): AsyncIterable<DocumentInfo> {
     return this.#options.store.list(query)
   }

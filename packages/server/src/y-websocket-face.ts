@@ -1,0 +1,200 @@
+import {
+  PolyphonyError,
+  parseDocumentId,
+  toPolyphonyError,
+  type Limits,
+  type Logger,
+  type Telemetry,
+} from '@polyphony/core'
+import { WebSocketServer, type WebSocket } from 'ws'
+import type { Principal } from './authorization.ts'
+import type { ConnectionCounter } from './connection-counter.ts'
+import type { Upgrade } from './http-server.ts'
+import type { Rooms } from './rooms.ts'
+import { YWebsocketSession } from './y-websocket-session.ts'
+
+export interface YWebsocketFaceOptions {
+  readonly rooms: Rooms
+  readonly limits: Limits
+  readonly connections: ConnectionCounter
+  readonly logger: Logger
+  readonly telemetry: Telemetry
+}
+
+const pingMs = 30_000
+const closeGraceMs = 2_000
+const face = { face: 'y-websocket' }
+
+/** Binds `ws` to sessions: `/sync/{document}`, and `/{document}` for clients of a plain y-websocket server. */
+export class YWebsocketFace {
+  readonly #options: YWebsocketFaceOptions
+  readonly #server: WebSocketServer
+  readonly #alive = new WeakSet<WebSocket>()
+  readonly #pinging: NodeJS.Timeout
+  #stopped = false
+
+  constructor(options: YWebsocketFaceOptions) {
+    this.#options = options
+    this.#server = new WebSocketServer({
+      noServer: true,
+      maxPayload: options.limits.stepTwoBytesMax,
+      perMessageDeflate: false,
+      clientTracking: true,
+    })
+    this.#pinging = setInterval(() => this.#ping(), pingMs)
+    this.#pinging.unref()
+  }
+
+  /** Takes an upgrade over. A refusal becomes a close code, which a browser shows its scripts, unlike an HTTP status. */
+  accept(upgrade: Upgrade): void {
+    this.#server.handleUpgrade(upgrade.request, upgrade.socket, upgrade.head, (webSocket) => {
+      webSocket.on('error', (error) =>
+        this.#options.logger.debug({ error: error.message }, 'WebSocket error'),
+      )
+      // Nothing is read before the room is there: what the client says meanwhile waits in the socket.
+      webSocket.pause()
+      this.#admit(webSocket, upgrade).catch((error: unknown) => this.#refuse(webSocket, error))
+    })
+  }
+
+  /** Stops listening to clients: what they send from now on stays theirs to send again. */
+  stop(): void {
+    this.#stopped = true
+    clearInterval(this.#pinging)
+    for (const webSocket of this.#server.clients) webSocket.pause()
+  }
+
+  /** Ends what is still connected. Rooms that closed have said goodbye to their sessions already. */
+  async close(): Promise<void> {
+    this.stop()
+    for (const webSocket of this.#server.clients) {
+      webSocket.resume()
+      if (webSocket.readyState === webSocket.OPEN) webSocket.close(1012, 'shutting-down')
+    }
+    const gone = [...this.#server.clients].map(
+      (webSocket) => new Promise((resolve) => webSocket.once('close', resolve)),
+    )
+    const cut = setTimeout(() => {
+      for (const webSocket of this.#server.clients) webSocket.terminate()
+    }, closeGraceMs)
+    await Promise.all(gone)
+    clearTimeout(cut)
+    this.#server.close()
+  }
+
+  async #admit(webSocket: WebSocket, { url, admission }: Upgrade): Promise<void> {
+    const { rooms, limits, connections, logger, telemetry } = this.#options
+    if ('refusal' in admission) throw admission.refusal
+    const documentId = documentIdOf(url)
+    const { principal } = admission
+    const readOnly = accessOf(principal, documentId) === 'read'
+    const release = connections.acquire(documentId)
+    webSocket.once('close', release)
+    const { room, leave } = await rooms.enter(documentId)
+    if (webSocket.readyState !== webSocket.OPEN || this.#stopped) {
+      leave()
+      return
+    }
+    const socket = {
+      send: (message: Uint8Array): void => {
+        telemetry.count('polyphony_sent_bytes_total', message.length, face)
+        webSocket.send(message)
+      },
+      close: (code: number, reason: string): void => {
+        webSocket.close(code, reason)
+        cutLater(webSocket)
+      },
+      get bufferedBytes(): number {
+        return webSocket.bufferedAmount
+      },
+    }
+    const session = new YWebsocketSession({
+      room,
+      socket,
+      authorship: { author: principal.id },
+      readOnly,
+      limits,
+      logger,
+    })
+    telemetry.gauge('polyphony_connections', 1, face)
+    telemetry.count('polyphony_connections_total', 1, face)
+    webSocket.on('message', (data, isBinary) => {
+      this.#alive.add(webSocket)
+      // Text frames are no part of the protocol; stock clients never send them.
+      if (!isBinary || this.#stopped) return
+      const frame = bytesOf(data)
+      telemetry.count('polyphony_received_bytes_total', frame.length, face)
+      session.receive(frame)
+    })
+    webSocket.on('pong', () => this.#alive.add(webSocket))
+    webSocket.once('close', () => {
+      session.end()
+      leave()
+      telemetry.gauge('polyphony_connections', -1, face)
+    })
+    this.#alive.add(webSocket)
+    try {
+      session.start()
+    } finally {
+      webSocket.resume()
+    }
+  }
+
+  #refuse(webSocket: WebSocket, cause: unknown): void {
+    const error = toPolyphonyError(cause)
+    this.#options.telemetry.count('polyphony_errors_total', 1, { ...face, code: error.code })
+    const log = error.code === 'internal' ? 'error' : 'info'
+    this.#options.logger[log](
+      { code: error.code, documentId: error.details.documentId, error: error.message },
+      'WebSocket refused',
+    )
+    webSocket.resume()
+    webSocket.close(error.close, error.code)
+    cutLater(webSocket)
+  }
+
+  /** Ends connections whose peer has silently gone; answering pings also keeps proxies from closing quiet ones. */
+  #ping(): void {
+    for (const webSocket of this.#server.clients) {
+      if (!this.#alive.delete(webSocket)) webSocket.terminate()
+      else webSocket.ping()
+    }
+  }
+}
+
+/** A peer that does not answer a close frame must not keep its connection. */
+function cutLater(webSocket: WebSocket): void {
+  const timer = setTimeout(() => webSocket.terminate(), closeGraceMs)
+  timer.unref()
+  webSocket.once('close', () => clearTimeout(timer))
+}
+
+/** Slashes stand for themselves in a WebSocket path; everything is decoded once. */
+function documentIdOf(url: URL): string {
+  const path = url.pathname.startsWith('/sync/') ? url.pathname.slice('/sync/'.length) : url.pathname.slice(1)
+  let documentId: string
+  try {
+    documentId = decodeURIComponent(path)
+  } catch (cause) {
+    throw new PolyphonyError(
+      'invalid-document-id',
+      'The document id in the address is not valid percent-encoding.',
+      { cause },
+    )
+  }
+  return parseDocumentId(documentId)
+}
+
+function accessOf(principal: Principal, documentId: string): 'read' | 'write' {
+  const access = principal.access(documentId)
+  if (access === 'none')
+    throw new PolyphonyError('forbidden', `The token does not grant access to "${documentId}".`, {
+      documentId,
+    })
+  return access
+}
+
+function bytesOf(data: Buffer | ArrayBuffer | Buffer[]): Uint8Array {
+  if (Array.isArray(data)) return Buffer.concat(data)
+  return data instanceof ArrayBuffer ? new Uint8Array(data) : data
+}
