@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { findChromium } from './scripts/chromium.mjs'
 
 // Tests run from source: the condition below makes `@polyphony/*` resolve to `src/index.ts`.
 const conditions = ['@polyphony/source', 'node', 'import', 'default']
@@ -8,6 +9,7 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     include: ['{packages,apps,apps/examples}/*/{src,test}/**/*.test.ts'],
+    env: { POLYPHONY_CHROMIUM: findChromium() ?? '' },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
