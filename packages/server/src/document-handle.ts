@@ -28,6 +28,8 @@ export interface DocumentHandle {
   readonly incarnation: string
   /** Newest revision that is committed and applied; 0 when nothing was written yet. */
   readonly revision: Revision
+  /** Whether edits wait to be stored, so that the next edit will not directly follow `revision`. */
+  readonly hasQueued: boolean
   /** Runs between batches, synchronously, on a view that shows exactly the committed state. Must not write or await. */
   read<T>(task: (view: JsonView) => T): Promise<T>
   /**

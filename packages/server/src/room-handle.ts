@@ -26,6 +26,10 @@ export class RoomHandle implements DocumentHandle {
     return this.#room.revision
   }
 
+  get hasQueued(): boolean {
+    return this.#room.hasQueued
+  }
+
   read<T>(task: (view: JsonView) => T): Promise<T> {
     return this.#room.read(task)
   }
