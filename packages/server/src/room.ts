@@ -116,6 +116,11 @@ export class Room implements CommitSource {
     return this.#closedBy
   }
 
+  /** Whether edits wait to be stored. */
+  get hasQueued(): boolean {
+    return !this.#queue.isEmpty
+  }
+
   /** Whether every edit that came in is stored. Only such a room may be unloaded. */
   get isSettled(): boolean {
     return this.#queue.isEmpty && !this.#replica.isBusy

@@ -1,0 +1,13 @@
+export {
+  loopbackOnly,
+  requireAccess,
+  type Access,
+  type AuthorizationRequest,
+  type Authorize,
+  type Principal,
+} from './authorization.ts'
+export type { Authorship, DocumentHandle, Documents, EditOutcome } from './document-handle.ts'
+export { jwtAuthorizer } from './jwt.ts'
+export { metricSpecs, metricTable, type MetricName } from './metric-table.ts'
+export { createMetrics, type Metrics } from './metrics.ts'
+export { createPolyphonyServer, type PolyphonyServer, type PolyphonyServerOptions } from './server.ts'
