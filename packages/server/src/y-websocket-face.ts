@@ -22,6 +22,7 @@ export interface YWebsocketFaceOptions {
 }
 
 const pingMs = 30_000
+const measureMs = 1_000
 const closeGraceMs = 2_000
 const face = { face: 'y-websocket' }
 
@@ -30,7 +31,9 @@ export class YWebsocketFace {
   readonly #options: YWebsocketFaceOptions
   readonly #server: WebSocketServer
   readonly #alive = new WeakSet<WebSocket>()
-  readonly #pinging: NodeJS.Timeout
+  readonly #timers: readonly NodeJS.Timeout[]
+  #sentBytes = 0
+  #receivedBytes = 0
   #stopped = false
 
   constructor(options: YWebsocketFaceOptions) {
@@ -41,8 +44,8 @@ export class YWebsocketFace {
       perMessageDeflate: false,
       clientTracking: true,
     })
-    this.#pinging = setInterval(() => this.#ping(), pingMs)
-    this.#pinging.unref()
+    this.#timers = [setInterval(() => this.#ping(), pingMs), setInterval(() => this.#measure(), measureMs)]
+    for (const timer of this.#timers) timer.unref()
   }
 
   /** Takes an upgrade over. A refusal becomes a close code, which a browser shows its scripts, unlike an HTTP status. */
@@ -60,7 +63,8 @@ export class YWebsocketFace {
   /** Stops listening to clients: what they send from now on stays theirs to send again. */
   stop(): void {
     this.#stopped = true
-    clearInterval(this.#pinging)
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#measure()
     for (const webSocket of this.#server.clients) webSocket.pause()
   }
 
@@ -97,7 +101,7 @@ export class YWebsocketFace {
     }
     const socket = {
       send: (message: Uint8Array): void => {
-        telemetry.count('polyphony_sent_bytes_total', message.length, face)
+        this.#sentBytes += message.length
         webSocket.send(message)
       },
       close: (code: number, reason: string): void => {
@@ -123,7 +127,7 @@ export class YWebsocketFace {
       // Text frames are no part of the protocol; stock clients never send them.
       if (!isBinary || this.#stopped) return
       const frame = bytesOf(data)
-      telemetry.count('polyphony_received_bytes_total', frame.length, face)
+      this.#receivedBytes += frame.length
       session.receive(frame)
     })
     webSocket.on('pong', () => this.#alive.add(webSocket))
@@ -138,6 +142,15 @@ export class YWebsocketFace {
     } finally {
       webSocket.resume()
     }
+  }
+
+  /** Counting each frame of a broadcast by itself would cost about as much as sending it. */
+  #measure(): void {
+    const { telemetry } = this.#options
+    telemetry.count('polyphony_sent_bytes_total', this.#sentBytes, face)
+    telemetry.count('polyphony_received_bytes_total', this.#receivedBytes, face)
+    this.#sentBytes = 0
+    this.#receivedBytes = 0
   }
 
   #refuse(webSocket: WebSocket, cause: unknown): void {
