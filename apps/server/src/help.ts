@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs'
+import { optionNames, optionSpec } from './options.ts'
+import { tokenOptions } from './token-options.ts'
+
+const commands = {
+  serve: 'Run a server',
+  demo: 'Run a server with the example page, for a first look',
+  token: 'Make a token for a server that has an auth secret',
+} as const
+
+export type Command = keyof typeof commands
+
+export function isCommand(text: string): text is Command {
+  return Object.hasOwn(commands, text)
+}
+
+/** The version of this program, as its package.json has it. */
+export function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
+    ? String(manifest.version)
+    : 'unknown'
+}
+
+/** What `polyphony help [command]` prints. */
+export function helpOf(command: string | undefined): string {
+  if (command === undefined || !isCommand(command)) return overview()
+  switch (command) {
+    case 'serve':
+      return `polyphony serve [options]\n\n${commands.serve}. It prints JSON log lines; "msg":"listening" carries its url.\nSIGTERM and SIGINT stop it properly, a second one at once.\n\n${settingsHelp()}`
+    case 'demo':
+      return `polyphony demo [options]\n\n${commands.demo}. Takes the options of serve; the page is its site.\n\n${settingsHelp()}`
+    case 'token':
+      return `polyphony token --subject NAME --document PATTERN [options]\n\n${commands.token}. Prints the token (JWT, HS256).\n\n${table(
+        tokenOptions.map(({ flag, value, meaning }) => [`--${flag} ${value}`, `${meaning}.`]),
+      )}`
+  }
+}
+
+function overview(): string {
+  const list = table(Object.entries(commands).map(([name, meaning]) => [name, `${meaning}.`]))
+  return `polyphony COMMAND [options]\n\nPeople and AI agents on one durable document.\n\n${list}\n\n  polyphony help COMMAND and polyphony COMMAND --help say more; --version prints the version.`
+}
+
+function settingsHelp(): string {
+  return table(
+    optionNames.map((name) => {
+      const spec = optionSpec(name)
+      const value = spec.default === undefined ? '' : ` Default: ${spec.default}.`
+      const many = spec.many === undefined ? '' : ' May be repeated.'
+      return [`--${spec.flag} ${spec.value}`, `${spec.meaning}.${many}${value} Also ${spec.env}.`]
+    }),
+  )
+}
+
+/** Two columns; the right one is wrapped to a terminal's width. */
+function table(rows: readonly (readonly [string, string])[]): string {
+  const left = Math.max(...rows.map(([name]) => name.length)) + 4
+  const lines = rows.map(([name, text]) => {
+    const [first = '', ...rest] = wrap(text, 100 - left)
+    return [`  ${name}`.padEnd(left) + first, ...rest.map((line) => ' '.repeat(left) + line)].join('\n')
+  })
+  return lines.join('\n')
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)
+    if (line !== undefined && line.length + 1 + word.length <= width)
+      lines[lines.length - 1] = `${line} ${word}`
+    else lines.push(word)
+  }
+  return lines
+}

@@ -1,0 +1,111 @@
+/** One setting of `serve` and `demo`, as flags, environment, file, help and documentation know it. */
+export interface OptionSpec {
+  readonly flag: string
+  readonly env: string
+  /** The member of the configuration file. */
+  readonly file: string
+  /** What stands for the value in the help. */
+  readonly value: string
+  /** Whether it may be given several times; in the environment, values are separated by commas. */
+  readonly many?: true
+  /** Not to be shown. */
+  readonly secret?: true
+  readonly default?: string
+  readonly meaning: string
+}
+
+/** Every setting there is. Help, the configuration page and the tests iterate this. */
+export const optionTable = {
+  host: {
+    flag: 'host',
+    env: 'POLYPHONY_HOST',
+    file: 'host',
+    value: 'ADDRESS',
+    default: '127.0.0.1',
+    meaning: 'Address to listen on. Anything but loopback needs an auth secret',
+  },
+  port: {
+    flag: 'port',
+    env: 'POLYPHONY_PORT',
+    file: 'port',
+    value: 'NUMBER',
+    default: '4400',
+    meaning: 'Port to listen on; 0 takes any free one',
+  },
+  store: {
+    flag: 'store',
+    env: 'POLYPHONY_STORE',
+    file: 'store',
+    value: 'STORE',
+    default: 'level:./data',
+    meaning:
+      'Where documents are kept: "level:DIRECTORY" (durable), or "memory:" (gone when the server stops)',
+  },
+  authSecret: {
+    flag: 'auth-secret',
+    env: 'POLYPHONY_AUTH_SECRET',
+    file: 'authSecret',
+    value: 'SECRET',
+    secret: true,
+    meaning:
+      'At least 32 bytes, shared with whoever signs tokens (JWT, HS256). With it, every request needs a token',
+  },
+  origins: {
+    flag: 'origin',
+    env: 'POLYPHONY_ORIGIN',
+    file: 'origins',
+    value: 'ORIGIN',
+    many: true,
+    meaning:
+      'Origin whose pages may connect, as "https://app.example"; "*" for all. The server\'s own always may',
+  },
+  hosts: {
+    flag: 'allow-host',
+    env: 'POLYPHONY_ALLOW_HOST',
+    file: 'allowHosts',
+    value: 'NAME',
+    many: true,
+    meaning:
+      'Name that a Host header may have; "*" for all. Default: names of this machine without an auth secret, all with one',
+  },
+  site: {
+    flag: 'site',
+    env: 'POLYPHONY_SITE',
+    file: 'site',
+    value: 'DIRECTORY',
+    meaning: 'Static files to serve at /',
+  },
+  logLevel: {
+    flag: 'log-level',
+    env: 'POLYPHONY_LOG_LEVEL',
+    file: 'logLevel',
+    value: 'LEVEL',
+    default: 'info',
+    meaning: 'debug, info, warn, error or silent. Logs are JSON lines on standard output',
+  },
+  limits: {
+    flag: 'limit',
+    env: 'POLYPHONY_LIMIT',
+    file: 'limits',
+    value: 'NAME=NUMBER',
+    many: true,
+    meaning:
+      'Another value for a limit, as "bodyBytesMax=1048576"; the limits are listed in the documentation',
+  },
+  config: {
+    flag: 'config',
+    env: 'POLYPHONY_CONFIG',
+    file: '',
+    value: 'FILE',
+    meaning: 'A JSON file with settings. Flags win over the environment, the environment over the file',
+  },
+} as const satisfies Record<string, OptionSpec>
+
+export type OptionName = keyof typeof optionTable
+
+export const optionNames = Object.keys(optionTable) as OptionName[]
+
+/** The table with its optional members visible. */
+export function optionSpec(name: OptionName): OptionSpec {
+  return optionTable[name]
+}

@@ -1,0 +1,43 @@
+import { createPolyphonyServer, jwtAuthorizer, type PolyphonyServer } from '@polyphony/server'
+import type { Logger } from 'pino'
+import type { Configuration } from './configuration.ts'
+import { stopSignal } from './signals.ts'
+import { toStartError } from './start-error.ts'
+import { openStore } from './store.ts'
+
+/** How long sessions, feeds and unsaved edits get to end properly after a stop signal. */
+export const stopDeadlineMs = 10_000
+
+type ServerOptions = Parameters<typeof createPolyphonyServer>[0]
+
+/** Starts a server as configured. Throws a `StartError` that says why it could not. */
+export async function startServer(
+  configuration: Configuration,
+  log: Logger,
+  more: Partial<ServerOptions> = {},
+): Promise<PolyphonyServer> {
+  const { authSecret, host, hosts, limits, origins, port, site } = configuration
+  try {
+    const store = await openStore(configuration.store)
+    const options = { store, host, port, hosts, origins, limits, site, logger: log, ...more }
+    const authorize = authSecret === undefined ? undefined : jwtAuthorizer({ secret: authSecret })
+    try {
+      return await createPolyphonyServer({ ...options, authorize })
+    } catch (error) {
+      await store.close()
+      throw error
+    }
+  } catch (error) {
+    throw toStartError(error, configuration)
+  }
+}
+
+/** Runs until a stop signal, then closes within the deadline. Returns the exit code: 0 when everything was stored. */
+export async function runUntilStopped(server: PolyphonyServer, log: Logger): Promise<number> {
+  const signal = await stopSignal()
+  log.info({ signal }, 'stopping')
+  const stored = await server.close(stopDeadlineMs)
+  if (stored) log.info({}, 'stopped')
+  else log.error({ deadlineMs: stopDeadlineMs }, 'stopped before everything was stored')
+  return stored ? 0 : 1
+}

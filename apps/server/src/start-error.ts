@@ -1,0 +1,40 @@
+import type { Configuration } from './configuration.ts'
+
+/** Why the server could not start, in a line that says what to do: exit code 1. */
+export class StartError extends Error {
+  override readonly name = 'StartError'
+}
+
+/** Turns what opening the store or the port threw into a `StartError`. Anything unknown keeps its own words. */
+export function toStartError(error: unknown, { host, port, store }: Configuration): StartError {
+  const codes = errorChain(error)
+  const directory = store.kind === 'level' ? store.directory : ''
+  const explain = (message: string): StartError => new StartError(message, { cause: error })
+  if (codes.has('EADDRINUSE'))
+    return explain(
+      `Port ${port} on ${host} is in use. Stop the program that has it, or choose another with --port.`,
+    )
+  if (codes.has('EADDRNOTAVAIL') || codes.has('ENOTFOUND'))
+    return explain(`This machine has no address ${host} to listen on.`)
+  if (codes.has('LEVEL_LOCKED'))
+    return explain(
+      `The store in ${directory} is open in another process. Stop that server, or choose another --store.`,
+    )
+  if (codes.has('EACCES') && !codes.has('listen'))
+    return explain(`The store in ${directory} cannot be written: check the permissions of the directory.`)
+  if (codes.has('EACCES')) return explain(`Listening on port ${port} is not permitted; ports from 1024 are.`)
+  const message = error instanceof Error ? error.message : String(error)
+  return explain(`The server could not start: ${message}`)
+}
+
+/** The codes, and failed system calls, of an error and all its causes. */
+function errorChain(error: unknown): ReadonlySet<string> {
+  const found = new Set<string>()
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
+    if ('code' in at) found.add(String(at.code))
+    if ('syscall' in at) found.add(String(at.syscall))
+    // LevelDB reports system errors only in words.
+    if (/permission denied|read-only file system/i.test(at.message)) found.add('EACCES')
+  }
+  return found
+}

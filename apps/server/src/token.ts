@@ -1,0 +1,58 @@
+import { parseArgs } from 'node:util'
+import { SignJWT } from 'jose'
+import type { Environment } from './option-sources.ts'
+import { UsageError } from './usage-error.ts'
+
+/** Prints a token for the given documents and access. */
+export async function token(args: readonly string[], env: Environment): Promise<number> {
+  const grant = parseGrant(args, env)
+  const jwt = await new SignJWT({ documents: grant.documents, access: grant.access })
+    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+    .setSubject(grant.subject)
+    .setIssuedAt()
+    .setExpirationTime(grant.expiresIn)
+    .sign(new TextEncoder().encode(grant.secret))
+  process.stdout.write(`${jwt}\n`)
+  return 0
+}
+
+interface Grant {
+  readonly subject: string
+  readonly documents: readonly string[]
+  readonly access: 'read' | 'write'
+  readonly expiresIn: string
+  readonly secret: string
+}
+
+function parseGrant(args: readonly string[], env: Environment): Grant {
+  const values = parseFlags(args)
+  const secret = values['auth-secret'] ?? env['POLYPHONY_AUTH_SECRET'] ?? ''
+  const { subject, access = 'write', document: documents = [], 'expires-in': expiresIn = '12h' } = values
+  if (Buffer.byteLength(secret) < 32)
+    throw new UsageError('Set POLYPHONY_AUTH_SECRET to the secret of the server, at least 32 bytes.')
+  if (subject === undefined || subject === '') throw new UsageError('--subject is missing: who is it for?')
+  if (documents.length === 0)
+    throw new UsageError('--document is missing: which documents? For all: --document "**".')
+  if (access !== 'read' && access !== 'write') throw new UsageError('--access is read or write.')
+  if (!/^\d+[smhd]$/.test(expiresIn))
+    throw new UsageError('--expires-in is a number with s, m, h or d, such as 12h.')
+  return { subject, documents, access, expiresIn, secret }
+}
+
+function parseFlags(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        subject: { type: 'string' },
+        document: { type: 'string', multiple: true },
+        access: { type: 'string' },
+        'expires-in': { type: 'string' },
+        'auth-secret': { type: 'string' },
+      },
+    }).values
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    throw new UsageError(message.split(/\. |\n/)[0]?.replace(/\.?$/, '.') ?? message)
+  }
+}

@@ -1,0 +1,41 @@
+import type { Documents } from '@polyphony/server'
+
+/** The document that the example page opens when its address names none. */
+export const welcomeDocumentId = 'welcome'
+
+const text = `# Welcome to the shared page
+
+You, your collegues and an AI agent are writing in this document, all at once.
+Open this page in a second window and type in both: the edits merge, and each is stored before anybody sees it.
+
+## things to try
+
+TODO: Ask the agent with the button on the right
+TODO: Keep typing here while it works
+TODO: Pull the plug with kill -9, start the server again, and find everything still here
+DONE: Start the server
+
+## what the agent does
+
+It reads the document through AG-UI and writes by JSON Patch, anchored to what it saw. It corrects teh typos
+that it knows, gives headings their capitals, and turns the lines above into tasks. There is no model behind it, so it
+will definately do the same for you tomorrow.
+`
+
+const state = {
+  text,
+  tasks: [{ id: 'invite', title: 'Invite somebody: share the address of this page', done: false }],
+}
+
+/** Fills the document that newcomers see, unless somebody was here before. Returns whether it did. */
+export async function createWelcomeDocument(documents: Documents): Promise<boolean> {
+  const document = await documents.open(welcomeDocumentId)
+  try {
+    // A deleted or edited document is somebody's wish.
+    if (document.revision > 0) return false
+    await document.edit({ author: 'polyphony' }, (view) => view.assign(state))
+    return true
+  } finally {
+    document.release()
+  }
+}
