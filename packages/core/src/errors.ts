@@ -15,6 +15,7 @@ export const errorTable = {
   unauthorized: { status: 401, close: 4401, retry: false, title: 'A valid token is needed' },
   forbidden: { status: 403, close: 4403, retry: false, title: 'The token does not grant this' },
   'origin-refused': { status: 403, close: 4403, retry: false, title: 'The Origin is not on the allow-list' },
+  'host-refused': { status: 403, close: 4403, retry: false, title: 'The Host is not a name of this server' },
   'document-not-found': { status: 404, close: 4404, retry: false, title: 'There is no such document' },
   'route-not-found': { status: 404, close: 4404, retry: false, title: 'There is no such address' },
   'pointer-not-found': { status: 404, close: 4404, retry: false, title: 'The JSON pointer leads nowhere' },
@@ -91,6 +92,12 @@ export const errorTable = {
     close: 1013,
     retry: false,
     title: 'Stored bytes do not match their checksum',
+  },
+  'store-locked': {
+    status: 503,
+    close: 1013,
+    retry: false,
+    title: 'The store is open in another process',
   },
   'store-closed': { status: 503, close: 1013, retry: true, title: 'The store is closed' },
   'outcome-unknown': {

@@ -63,6 +63,12 @@ export const limitTable = {
     error: 'invalid-document-id',
     meaning: 'UTF-8 bytes of a document id',
   },
+  entryMetaBytesMax: {
+    default: 4 << 10,
+    unit: 'bytes',
+    error: 'invalid-value',
+    meaning: 'The JSON that says who made an entry of the log, and when',
+  },
   openDocumentsMax: {
     default: 10_000,
     unit: 'count',
@@ -147,11 +153,17 @@ export const limitTable = {
     error: 'shutting-down',
     meaning: 'How long one feed or watch run lasts before it ends properly',
   },
+  feedStallMs: {
+    default: 120_000,
+    unit: 'ms',
+    error: 'slow-consumer',
+    meaning: 'How long the reader of a feed may take nothing of what was sent before it is cut off',
+  },
   snapshotBytesMax: {
     default: 8 << 20,
     unit: 'bytes',
     error: 'document-too-large',
-    meaning: 'JSON of one event; larger states need a pointer',
+    meaning: 'One event of a feed; larger states take several, but a single string must fit',
   },
 } as const satisfies Record<string, LimitSpec>
 
