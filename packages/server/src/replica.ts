@@ -43,7 +43,8 @@ export class Replica {
       stateVector: Y.decodeStateVector(Y.encodeStateVector(this.#doc)),
     })
     this.view = new JsonView(this.#doc, { ...options.projection, log: this.#log })
-    this.apply(options.tail)
+    // One by one: a version from before a restart may name any of them, and what a merge implies must stand at its own.
+    for (const entry of options.tail) this.apply([entry])
     // Only now: a document that receives structs of its own client id believes that somebody else uses it.
     this.#doc.clientID = options.clientId
   }
