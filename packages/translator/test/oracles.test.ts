@@ -38,7 +38,7 @@ it('the list model and a merged fork agree on one stale patch', () => {
       const patch = makePatch(rng, state, shape)
       const conflicts = model.apply(patch, seen)
       // A fork puts the new value of a replaced element back even if others had removed the element.
-      if (conflicts.some((index) => patch[index]?.op === 'replace')) return
+      if (conflicts.some(({ index }) => patch[index]?.op === 'replace')) return
       const merged = mergeFork(then, Y.encodeStateAsUpdate(doc), patch)
       const result: Json = project(merged.getMap('state'))
       expect(canonical(model.json())).toBe(canonical(result))

@@ -20,24 +20,32 @@ export class Model {
     return toJson(this.root, seen)
   }
 
-  /** Carries the patch out as of `seen`, which afterwards contains the new edit. Returns the operations that conflict. */
-  apply(patch: readonly Operation[], seen: Set<number>): number[] {
+  /** Carries the patch out as of `seen`, which afterwards contains the new edit. */
+  apply(patch: readonly Operation[], seen: Set<number>): Met[] {
     const live = new Set(this.now)
     this.#edits += 1
     const edit = this.#edits
     seen.add(edit)
     live.add(edit)
     const ghosts: Ghost[] = []
-    const conflicts = patch.flatMap((operation, index) =>
-      new Step(this.root, seen, live, edit, ghosts).run(operation) ? [] : [index],
-    )
+    const conflicts = patch.flatMap((operation, index) => {
+      const outcome = new Step(this.root, seen, live, edit, ghosts).run(operation)
+      return outcome === 'done' ? [] : [{ index, skipped: outcome === 'skipped' }]
+    })
     // What could not be inserted was there for the later operations of the same patch only.
     for (const { unit, list } of ghosts) list.splice(list.indexOf(unit), 1)
     return conflicts
   }
 }
 
+/** An operation that met what others did meanwhile. */
+export interface Met {
+  readonly index: number
+  readonly skipped: boolean
+}
+
 export type Seen = ReadonlySet<number>
+type Outcome = 'done' | 'won' | 'skipped'
 type Node = Json | ObjectNode | ArrayNode
 interface Unit {
   readonly made: number
@@ -73,8 +81,7 @@ class Step {
     this.#ghosts = ghosts
   }
 
-  /** Whether it was done; `false` is a conflict. */
-  run(operation: Operation): boolean {
+  run(operation: Operation): Outcome {
     const tokens = operation.path.split('/').slice(1).map(unescape)
     const last = tokens.pop() as string
     let node: Node = this.#root
@@ -92,13 +99,13 @@ class Step {
     throw new Error('the generator made a path into a scalar')
   }
 
-  #onArray(array: ArrayNode, token: string, operation: Operation, alive: boolean): boolean {
+  #onArray(array: ArrayNode, token: string, operation: Operation, alive: boolean): Outcome {
     if (operation.op === 'add') {
       const unit = this.#unit(operation.value as Json)
       if (token === '-') array.units.push(unit)
       else this.#insert(array, Number(token), unit)
       if (!alive) this.#ghosts.push({ unit, list: array.units })
-      return alive
+      return alive ? 'done' : 'skipped'
     }
     const unit = visible(array.units, this.#seen)[Number(token)] as Unit
     const there = alive && visible([unit], this.#live).length > 0
@@ -108,7 +115,7 @@ class Step {
       if (!there) this.#ghosts.push({ unit: next, list: array.units })
     }
     unit.removed.add(this.#edit)
-    return there
+    return there ? 'done' : 'skipped'
   }
 
   /** Immediately before the next unit that belonged to the author's structure, removed ones included. */
@@ -119,7 +126,7 @@ class Step {
     array.units.splice(at, 0, unit)
   }
 
-  #onObject(object: ObjectNode, key: string, operation: Operation, alive: boolean): boolean {
+  #onObject(object: ObjectNode, key: string, operation: Operation, alive: boolean): Outcome {
     const chain = object.members.get(key) ?? []
     object.members.set(key, chain)
     const theirs = current(chain, this.#live)
@@ -127,12 +134,13 @@ class Step {
     const same = theirs === mine
     if (operation.op === 'remove') {
       mine?.removed.add(this.#edit)
-      return alive && same
+      return alive && same ? 'done' : 'skipped'
     }
     const unit = this.#unit(operation.value as Json)
     chain.push(unit)
     if (!alive) this.#ghosts.push({ unit, list: chain })
-    return alive && same
+    // The last one to arrive wins.
+    return !alive ? 'skipped' : same ? 'done' : 'won'
   }
 
   #unit(value: Json): Unit {

@@ -21,6 +21,7 @@ export function project(value: unknown): Json {
   if (value instanceof Y.Doc) return { $subdoc: value.guid }
   if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString('base64') }
   if (value instanceof Y.XmlElement) return xmlElement(value)
+  if (value instanceof Y.XmlText) return textNodes(value)
   if (value instanceof Y.XmlFragment) return { type: 'doc', content: xmlContent(value) }
   if (value instanceof Y.Text) return textString(value)
   if (value instanceof Y.Array) return (value.toArray() as unknown[]).map(project)
@@ -46,6 +47,7 @@ function members(entries: readonly (readonly [string, unknown])[]): Json {
 }
 
 function textString(text: Y.Text): string {
+  // Embedded objects have no characters.
   return (text.toDelta() as { insert: unknown }[])
     .map(({ insert }) => (typeof insert === 'string' ? insert : ''))
     .join('')
@@ -55,8 +57,8 @@ function xmlElement(element: Y.XmlElement): Json {
   const node: { [key: string]: Json } = { type: element.nodeName }
   const attributes = Object.entries(element.getAttributes())
   if (attributes.length > 0) node.attrs = members(attributes)
-  const content = xmlContent(element)
-  if (content.length > 0) node.content = content
+  // As in y-prosemirror: an element with nothing but an empty text has content, of which nothing is to be seen.
+  if (element.length > 0) node.content = xmlContent(element)
   return node
 }
 
@@ -68,21 +70,18 @@ function xmlContent(parent: Y.XmlFragment): Json[] {
 }
 
 function textNodes(text: Y.XmlText): Json[] {
-  return (text.toDelta() as { insert: unknown; attributes?: Record<string, unknown> }[]).flatMap(
-    (part): Json[] => {
-      if (typeof part.insert !== 'string') return []
-      const marks = Object.entries(part.attributes ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1))
-      if (marks.length === 0) return [{ type: 'text', text: part.insert }]
-      return [{ type: 'text', text: part.insert, marks: marks.map(([name, value]) => mark(name, value)) }]
-    },
-  )
+  return (text.toDelta() as { insert: unknown; attributes?: Record<string, unknown> }[]).map((part): Json => {
+    const node: { [key: string]: Json } =
+      typeof part.insert === 'string'
+        ? { type: 'text', text: part.insert }
+        : { type: 'embed', embed: part.insert instanceof Y.AbstractType ? null : project(part.insert) }
+    const marks = Object.entries(part.attributes ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1))
+    if (marks.length > 0) node.marks = marks.map(([name, value]) => mark(name, value))
+    return node
+  })
 }
 
 /** y-prosemirror appends `--hash` to the name of a mark that may occur several times. */
 function mark(name: string, value: unknown): Json {
-  const type = name.replace(/--[^-]{8}$/, '')
-  const attrs = project(value)
-  return typeof attrs === 'object' && attrs !== null && Object.keys(attrs).length > 0
-    ? { type, attrs }
-    : { type }
+  return { type: name.replace(/--[^-]{8}$/, ''), attrs: project(value) }
 }
