@@ -8,6 +8,8 @@ export interface Principal {
   /** Written into the log as the author of what this principal changes. */
   readonly id: string
   access(documentId: string): Access
+  /** When what it may do ends; feeds end then. Absent: never. */
+  readonly expiresAtMs?: number | undefined
 }
 
 /** What an `authorize` hook decides on. Nothing in it comes from the body of the request. */

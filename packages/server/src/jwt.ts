@@ -42,7 +42,7 @@ async function verify(token: string, secret: Uint8Array, clockTolerance: number)
 
 /** Checks the claims; a token that says too little or something else grants nothing. */
 function principalOf(claims: JWTPayload): Principal {
-  const { sub, documents, access } = claims
+  const { sub, documents, access, exp } = claims
   if (
     typeof sub !== 'string' ||
     sub.length < 1 ||
@@ -60,6 +60,7 @@ function principalOf(claims: JWTPayload): Principal {
   return {
     id: sub,
     access: (documentId) => (patterns.some((matches) => matches(documentId)) ? access : 'none'),
+    expiresAtMs: exp === undefined ? undefined : exp * 1_000,
   }
 }
 

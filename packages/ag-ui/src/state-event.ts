@@ -1,0 +1,22 @@
+/** What Polyphony adds to every state event, under `metadata.polyphony`. */
+export interface StateStamp {
+  readonly documentId: string
+  /** Opaque token of the version that the reader has after this event. */
+  readonly version: string
+  /** The version that the event applies to; `null` for a snapshot, which needs none. A gap shows as a mismatch. */
+  readonly previous: string | null
+  /** More events follow before `version` is reached; until then no version is known that a reader could resume from. */
+  readonly partial?: true | undefined
+}
+
+// Events are put together from texts that are made once and shared by readers whose stamps differ.
+
+/** The JSON text of a STATE_SNAPSHOT around the JSON text of a state. */
+export function encodeSnapshotEvent(stateText: string, stamp: StateStamp): string {
+  return `{"type":"STATE_SNAPSHOT","snapshot":${stateText},"metadata":{"polyphony":${JSON.stringify(stamp)}}}`
+}
+
+/** The JSON text of a STATE_DELTA around the JSON text of a patch. */
+export function encodeDeltaEvent(patchText: string, stamp: StateStamp): string {
+  return `{"type":"STATE_DELTA","delta":${patchText},"metadata":{"polyphony":${JSON.stringify(stamp)}}}`
+}

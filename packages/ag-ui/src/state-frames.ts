@@ -1,0 +1,81 @@
+import type { JsonPatch, PatchOperation, JsonValue } from '@polyphony/translator'
+import type { Frame } from './frame-list.ts'
+import { cutPatch, escapePointer, stringifyWithin, valueTooLarge } from './json-pieces.ts'
+import { encodeSse } from './sse.ts'
+import { encodeDeltaEvent, encodeSnapshotEvent, type StateStamp } from './state-event.ts'
+
+export interface FrameContext {
+  readonly documentId: string
+  /** Token of the version that the frames lead to. */
+  readonly version: string
+  /** Bytes of one frame, envelope included. */
+  readonly frameBytesMax: number
+}
+
+/** Room for everything in a frame but the state or patch: document id, two tokens, names. */
+const envelopeBytes = (context: FrameContext, previous: string): number =>
+  512 + 6 * (context.documentId.length + context.version.length * 2 + previous.length)
+
+/**
+ * Frames that give a reader the whole state, whatever it had. One STATE_SNAPSHOT, or, when that would be too large, one
+ * of an empty state and then as many STATE_DELTAs as it takes.
+ */
+export function* snapshotFrames(state: JsonValue, context: FrameContext): Generator<Frame> {
+  const bytesMax = context.frameBytesMax - envelopeBytes(context, context.version)
+  const text = stringifyWithin(state, bytesMax)
+  if (text !== undefined) {
+    yield snapshotFrame(text, context, false)
+    return
+  }
+  if (typeof state !== 'object' || state === null) throw valueTooLarge('', bytesMax)
+  yield snapshotFrame(Array.isArray(state) ? '[]' : '{}', context, true)
+  yield* deltaFrames(membersOf(state), context.version, context, bytesMax)
+}
+
+/** Frames that take a reader from the version `previous` on: one STATE_DELTA, or several when it would be too large. */
+export function patchFrames(patch: JsonPatch, previous: string, context: FrameContext): Generator<Frame> {
+  return deltaFrames(patch, previous, context, context.frameBytesMax - envelopeBytes(context, previous))
+}
+
+function* deltaFrames(
+  patch: Iterable<PatchOperation>,
+  previous: string,
+  context: FrameContext,
+  bytesMax: number,
+): Generator<Frame> {
+  let from = previous
+  let held: string | undefined
+  // Only what comes last may carry the version as a place to resume from, so each text waits for the next one.
+  for (const text of cutPatch(patch, bytesMax)) {
+    if (held !== undefined) {
+      yield deltaFrame(held, from, context, true)
+      from = context.version
+    }
+    held = text
+  }
+  if (held !== undefined) yield deltaFrame(held, from, context, false)
+}
+
+function snapshotFrame(text: string, context: FrameContext, partial: boolean): Frame {
+  return frame('snapshot', encodeSnapshotEvent(text, stamp(context, null, partial)), context, partial)
+}
+
+function deltaFrame(text: string, previous: string, context: FrameContext, partial: boolean): Frame {
+  return frame('delta', encodeDeltaEvent(text, stamp(context, previous, partial)), context, partial)
+}
+
+function frame(kind: Frame['kind'], data: string, context: FrameContext, partial: boolean): Frame {
+  return { kind, bytes: encodeSse({ data, id: partial ? '' : context.version }) }
+}
+
+function stamp(context: FrameContext, previous: string | null, partial: boolean): StateStamp {
+  const { documentId, version } = context
+  return { documentId, version, previous, ...(partial ? { partial } : {}) }
+}
+
+/** The operations that fill an empty object or array. */
+function* membersOf(state: object): Generator<PatchOperation> {
+  for (const [key, value] of Array.isArray(state) ? state.entries() : Object.entries(state)) {
+    yield { op: 'add', path: `/${escapePointer(String(key))}`, value: value as JsonValue }
+  }
+}

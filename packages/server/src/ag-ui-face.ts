@@ -1,0 +1,120 @@
+import {
+  encodeCustom,
+  encodeRunError,
+  encodeRunFinished,
+  encodeRunStarted,
+  encodeSse,
+  parseRunInput,
+  type RunInput,
+} from '@polyphony/ag-ui'
+import { isPolyphonyError, PolyphonyError, type ErrorCode } from '@polyphony/core'
+import {
+  isJsonObject,
+  jsonEquals,
+  type JsonValue,
+  type PatchResult,
+  type Version,
+} from '@polyphony/translator'
+import { requireAccess } from './authorization.ts'
+import type { DocumentHandle } from './document-handle.ts'
+import type { FeedStreams } from './feed-streams.ts'
+import { mediaTypeOf, readJsonBody } from './request-body.ts'
+import type { DocumentRequestHandler, Exchange } from './request-handler.ts'
+import { parseVersion } from './version-token.ts'
+
+/**
+ * POST /v1/documents/{id}/ag-ui: a run of the official AG-UI client. It starts, gives the state (or what changed since
+ * the version that the client proves to hold), and, as a watch run, everything that comes until the client goes.
+ */
+export function agUiHandler(streams: FeedStreams): DocumentRequestHandler {
+  return async (exchange, documentId) => {
+    requireAccess(exchange.principal, documentId, 'read')
+    requireEventStream(exchange)
+    const input = parseRunInput(await readJsonBody(exchange.request, exchange.limits))
+    const taken = await takeProposal(exchange, documentId, input)
+    await streams.run(exchange, {
+      documentId,
+      pointer: input.pointer,
+      since: taken.holds,
+      face: 'ag-ui',
+      stays: input.mode === 'watch',
+      prelude: [encodeRunStarted(input), ...taken.notes].map(frame),
+      ending: frame(encodeRunFinished(input)),
+      failing: (error) => frame(encodeRunError(error)),
+    })
+  }
+}
+
+interface TakenProposal {
+  /** Token of the version that the client's state is known to be. */
+  readonly holds: string | undefined
+  /** Events that tell the client what became of its state. */
+  readonly notes: readonly string[]
+}
+
+/**
+ * The client sends its whole state with every run. With the version that it is based on, what differs from that version
+ * is what the client changed, and is merged. Without one nobody can tell its edits from what it has not heard of yet,
+ * so it is not looked at.
+ */
+async function takeProposal(exchange: Exchange, documentId: string, input: RunInput): Promise<TakenProposal> {
+  const { version, state } = input
+  // Who sends no state at all trusts its token, and so do we.
+  if (version === undefined || state === undefined) return { holds: version, notes: [] }
+  const handle = await exchange.documents.open(documentId)
+  try {
+    const at = parseVersion(version, handle)
+    if (at === 'unknown') return ignored('incarnation-mismatch')
+    const isUnchanged = await handle.read((view) =>
+      jsonEquals(view.read({ pointer: input.pointer, at }), state),
+    )
+    if (isUnchanged) return { holds: version, notes: [] }
+    // The official client sends {} for a state that it never had; to clear a document there are PUT and PATCH.
+    if (isEmptyObject(state)) return ignored('invalid-request')
+    const conflicts = await mergeState(exchange, handle, input, { at, state })
+    return {
+      holds: undefined,
+      notes: conflicts.length > 0 ? [encodeCustom('polyphony.conflicts', { conflicts })] : [],
+    }
+  } catch (error) {
+    if (!isPolyphonyError(error) || error.code !== 'revision-expired') throw error
+    return ignored(error.code)
+  } finally {
+    handle.release()
+  }
+}
+
+async function mergeState(
+  exchange: Exchange,
+  handle: DocumentHandle,
+  { pointer, runId }: RunInput,
+  { at, state }: { readonly at: Version; readonly state: JsonValue },
+): Promise<PatchResult['conflicts']> {
+  requireAccess(exchange.principal, handle.documentId, 'write')
+  const authorship = { author: exchange.principal.id, runId }
+  const outcome = await handle.edit(authorship, (view) => view.assign(state, { pointer, at }))
+  return outcome.result?.conflicts ?? []
+}
+
+/** The client gets a snapshot, and a word on why its own state was not looked at. */
+function ignored(code: ErrorCode): TakenProposal {
+  return { holds: undefined, notes: [encodeCustom('polyphony.state-ignored', { code })] }
+}
+
+function isEmptyObject(state: JsonValue): boolean {
+  return isJsonObject(state) && Object.keys(state).length === 0
+}
+
+function requireEventStream({ request }: Exchange): void {
+  if (mediaTypeOf(request) !== 'application/json') {
+    throw new PolyphonyError('unsupported-media-type', 'A RunAgentInput is sent as application/json.')
+  }
+  const { accept } = request.headers
+  if (accept !== undefined && !/text\/(event-stream|\*)|\*\/\*/i.test(accept)) {
+    throw new PolyphonyError('not-acceptable', 'Runs are answered with text/event-stream.')
+  }
+}
+
+function frame(data: string): Uint8Array {
+  return encodeSse({ data })
+}

@@ -1,0 +1,138 @@
+import { StateFeed, type FeedOptions, type FeedSubscription, type FeedTarget } from '@polyphony/ag-ui'
+import type { Clock, PolyphonyError, Telemetry } from '@polyphony/core'
+import type { DocumentHandle, Documents } from './document-handle.ts'
+import { formatVersion, parseVersion } from './version-token.ts'
+
+export interface DocumentFeedsOptions {
+  readonly documents: Documents
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+  readonly feed: Partial<FeedOptions>
+}
+
+export interface WatchRequest {
+  readonly documentId: string
+  /** The part of the document to watch; '' for all. */
+  readonly pointer: string
+  /** Token of the version that the reader holds. Malformed: `invalid-token`; unknown here: it gets a snapshot. */
+  readonly since: string | undefined
+}
+
+interface OpenDocument {
+  readonly opening: Promise<WatchedDocument>
+  users: number
+}
+
+/** All feeds of this node: readers of one view of one document share one `StateFeed`. */
+export class DocumentFeeds {
+  readonly #options: DocumentFeedsOptions
+  readonly #open = new Map<string, OpenDocument>()
+
+  constructor(options: DocumentFeedsOptions) {
+    this.#options = options
+  }
+
+  /** Starts a feed. The document is open until the subscription is closed. Rejects with what opening rejects with. */
+  async watch(request: WatchRequest, target: FeedTarget): Promise<FeedSubscription> {
+    const { documentId, pointer, since } = request
+    const open = this.#enter(documentId)
+    let left = false
+    const leave = (): void => {
+      if (!left) this.#leave(documentId, open)
+      left = true
+    }
+    try {
+      const document = await open.opening
+      const held = since === undefined ? undefined : parseVersion(since, document.handle)
+      const subscription = document.feed(pointer).subscribe(target, held === 'unknown' ? undefined : held)
+      return {
+        flush: () => subscription.flush(),
+        drained: () => subscription.drained(),
+        close: () => {
+          subscription.close()
+          document.tidy(pointer)
+          leave()
+        },
+      }
+    } catch (error) {
+      leave()
+      throw error
+    }
+  }
+
+  #enter(documentId: string): OpenDocument {
+    const known = this.#open.get(documentId)
+    if (known !== undefined) {
+      known.users += 1
+      return known
+    }
+    const opening = this.#options.documents.open(documentId).then((handle) => {
+      const document = new WatchedDocument(handle, this.#options)
+      handle.onClose((error) => {
+        // Whoever comes next opens the document anew, or learns why it cannot.
+        if (this.#open.get(documentId) === open) this.#open.delete(documentId)
+        document.fail(error)
+      })
+      return document
+    })
+    const open: OpenDocument = { opening, users: 1 }
+    this.#open.set(documentId, open)
+    return open
+  }
+
+  #leave(documentId: string, open: OpenDocument): void {
+    open.users -= 1
+    if (open.users > 0) return
+    if (this.#open.get(documentId) === open) this.#open.delete(documentId)
+    // A document that could not be opened has nothing to release; those who asked for it have the error.
+    open.opening.then(
+      (document) => document.release(),
+      () => undefined,
+    )
+  }
+}
+
+/** An open document and its feeds by pointer. */
+class WatchedDocument {
+  readonly handle: DocumentHandle
+  readonly #options: DocumentFeedsOptions
+  readonly #feeds = new Map<string, StateFeed>()
+
+  constructor(handle: DocumentHandle, options: DocumentFeedsOptions) {
+    this.handle = handle
+    this.#options = options
+    handle.onAdvance(() => {
+      for (const feed of this.#feeds.values()) feed.changed()
+    })
+  }
+
+  feed(pointer: string): StateFeed {
+    const known = this.#feeds.get(pointer)
+    if (known !== undefined) return known
+    const { handle } = this
+    const { clock, telemetry, feed: options } = this.#options
+    const feed = new StateFeed(
+      {
+        documentId: handle.documentId,
+        read: (task) => handle.read(task),
+        formatVersion: (version) => formatVersion(version, handle.incarnation),
+      },
+      { clock, telemetry, pointer, options },
+    )
+    this.#feeds.set(pointer, feed)
+    return feed
+  }
+
+  /** Forgets a view that nobody reads. */
+  tidy(pointer: string): void {
+    if (this.#feeds.get(pointer)?.readerCount === 0) this.#feeds.delete(pointer)
+  }
+
+  fail(error: PolyphonyError): void {
+    for (const feed of this.#feeds.values()) feed.fail(error)
+  }
+
+  release(): void {
+    this.handle.release()
+  }
+}

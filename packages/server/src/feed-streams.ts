@@ -1,0 +1,125 @@
+import type { FeedSubscription, FeedTarget } from '@polyphony/ag-ui'
+import { PolyphonyError, type Clock, type Limits, type Telemetry } from '@polyphony/core'
+import type { ConnectionCounter } from './connection-counter.ts'
+import { negotiateEncoding } from './content-encoding.ts'
+import type { DocumentFeeds, WatchRequest } from './document-feeds.ts'
+import type { Exchange } from './request-handler.ts'
+import { SseStream } from './sse-stream.ts'
+
+export interface FeedStreamsOptions {
+  readonly feeds: DocumentFeeds
+  readonly connections: ConnectionCounter
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+  readonly limits: Limits
+  /** A comment goes out after this much silence. */
+  readonly keepAliveMs: number
+}
+
+/** What a feed's answer consists of besides the state events. */
+export interface FeedStream extends WatchRequest {
+  readonly face: 'events' | 'ag-ui'
+  /** Stay for what comes, or end once the state has been sent. */
+  readonly stays: boolean
+  /** Frames before the first state event. */
+  readonly prelude: readonly Uint8Array[]
+  /** The frame that ends the answer properly; absent: just the end. */
+  readonly ending: Uint8Array | undefined
+  /** The frame that ends the answer with an error. */
+  readonly failing: (error: PolyphonyError) => Uint8Array
+}
+
+/** Answers requests with feeds, and ends them all when the server stops. */
+export class FeedStreams {
+  readonly #options: FeedStreamsOptions
+  readonly #stops = new Set<(error: PolyphonyError) => void>()
+
+  constructor(options: FeedStreamsOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Answers with a feed and resolves when it is over. What goes wrong before the first byte is thrown and becomes an
+   * HTTP error; later it ends the stream.
+   */
+  async run(exchange: Exchange, feed: FeedStream): Promise<void> {
+    const { feeds, connections, clock, limits } = this.#options
+    const { response, principal } = exchange
+    const release = connections.acquire(feed.documentId)
+    const over = new Promise<void>((resolve) => response.once('close', resolve))
+    let subscription: FeedSubscription | undefined
+    let stream: SseStream | undefined
+    let failure: PolyphonyError | undefined
+    const start = (): SseStream => {
+      if (stream !== undefined) return stream
+      stream = this.#open(exchange, feed, () => subscription?.drained())
+      for (const frame of feed.prelude) stream.write(frame)
+      return stream
+    }
+    const target: FeedTarget = {
+      write: ({ bytes }) => start().write(bytes),
+      fail: (error) => {
+        failure = error
+        stream?.end(feed.failing(error))
+      },
+    }
+    const stop = (error: PolyphonyError): void => (stream === undefined ? undefined : target.fail(error))
+    const cancels: (() => void)[] = []
+    this.#stops.add(stop)
+    try {
+      const opened = await feeds.watch(feed, target)
+      subscription = opened
+      const closed = over.then(() => opened.close())
+      await opened.flush()
+      if (failure !== undefined && stream === undefined) throw failure
+      const started = start()
+      const finish = async (): Promise<void> => {
+        await opened.flush()
+        started.end(feed.ending)
+      }
+      if (feed.stays) {
+        cancels.push(clock.after(limits.feedLifetimeMs, () => void finish()))
+        if (principal.expiresAtMs !== undefined) {
+          const leftMs = Math.min(Math.max(0, principal.expiresAtMs - clock.now()), timerMsMax)
+          cancels.push(clock.after(leftMs, () => target.fail(expired())))
+        }
+        await closed
+      } else {
+        started.end(feed.ending)
+      }
+    } finally {
+      for (const cancel of cancels) cancel()
+      this.#stops.delete(stop)
+      subscription?.close()
+      release()
+    }
+  }
+
+  /** Ends every feed with an error that asks to come back. */
+  stop(): void {
+    const error = new PolyphonyError('shutting-down', 'The server is shutting down; come back in a moment.')
+    for (const stop of this.#stops) stop(error)
+  }
+
+  #open({ request, response }: Exchange, feed: FeedStream, onDrain: () => void): SseStream {
+    const { clock, telemetry, limits, keepAliveMs } = this.#options
+    return new SseStream({
+      response,
+      // Blocks that are compressed once for all readers exist for gzip only, so it comes first.
+      encoding: negotiateEncoding(request.headers['accept-encoding'], ['gzip', 'br']),
+      clock,
+      telemetry,
+      face: feed.face,
+      keepAliveMs,
+      stallMs: limits.feedStallMs,
+      onDrain,
+    })
+  }
+}
+
+/** A timer takes no more; a feed does not last that long either. */
+const timerMsMax = 2 ** 31 - 1
+
+function expired(): PolyphonyError {
+  return new PolyphonyError('unauthorized', 'The token has expired; come back with a new one.')
+}

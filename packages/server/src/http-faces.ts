@@ -1,0 +1,230 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { isPolyphonyError, PolyphonyError, toPolyphonyError } from '@polyphony/core'
+import { agUiHandler } from './ag-ui-face.ts'
+import type { AuthorizationRequest, Principal } from './authorization.ts'
+import { OriginPolicy } from './cors.ts'
+import { DocumentFeeds } from './document-feeds.ts'
+import { eventsHandler } from './events-face.ts'
+import { FeedStreams } from './feed-streams.ts'
+import { HealthFace } from './health.ts'
+import { hostName, isLoopbackHost } from './host-names.ts'
+import type { HttpServerParts, Upgrade } from './http-server.ts'
+import { problemOf } from './problem.ts'
+import { parseRequestTarget, type RequestTarget } from './request-target.ts'
+import { getDocument, getUpdates, listDocuments } from './rest-read.ts'
+import { deleteDocument, patchDocument, postUpdate, putDocument } from './rest-write.ts'
+import { matchRoute, type Match, type Routes } from './router.ts'
+import { StaticSite } from './static-site.ts'
+
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+const knownMethods: ReadonlySet<string> = new Set([...safeMethods, 'POST', 'PUT', 'PATCH', 'DELETE'])
+
+/** What every request goes through: Host, CORS, Origin, authorization, the route, and errors told as problems. */
+export class HttpFaces {
+  readonly #parts: HttpServerParts
+  readonly #origins: OriginPolicy
+  readonly #streams: FeedStreams
+  readonly #routes: Routes
+  readonly #health: HealthFace
+  readonly #site: StaticSite | undefined
+
+  constructor(parts: HttpServerParts) {
+    this.#parts = parts
+    this.#origins = new OriginPolicy(parts.origins)
+    const { documents, clock, telemetry, limits, connections, random, metrics, checkReady, isClosing } = parts
+    const feed = { frameBytesMax: limits.snapshotBytesMax, ...parts.feed }
+    this.#streams = new FeedStreams({
+      feeds: new DocumentFeeds({ documents, clock, telemetry, feed }),
+      connections,
+      clock,
+      telemetry,
+      limits,
+      keepAliveMs: parts.keepAliveMs ?? 15_000,
+    })
+    this.#health = new HealthFace({ metrics, clock, checkReady, isClosing })
+    this.#site = parts.site === undefined ? undefined : new StaticSite(parts.site)
+    this.#routes = {
+      paths: { '/v1/documents': { GET: listDocuments } },
+      documents: {
+        '': { GET: getDocument, PUT: putDocument, PATCH: patchDocument, DELETE: deleteDocument },
+        '/updates': { GET: getUpdates, POST: postUpdate },
+        '/events': { GET: eventsHandler(this.#streams, random) },
+        '/ag-ui': { POST: agUiHandler(this.#streams) },
+      },
+    }
+  }
+
+  /** Answers a request; never rejects. */
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { clock, telemetry, logger } = this.#parts
+    const startedAtMs = clock.now()
+    const method = knownMethods.has(request.method ?? '') ? (request.method ?? '') : 'other'
+    let route = 'none'
+    let target: RequestTarget | undefined
+    response.on('error', (error) => logger.debug({ error: error.message }, 'answer could not be written'))
+    try {
+      target = parseRequestTarget(request.url ?? '/')
+      this.#setCommonHeaders(request, response)
+      this.#checkHost(request)
+      const match = matchRoute(this.#routes, target.path)
+      route = match?.route ?? route
+      if (request.method === 'OPTIONS') this.#preflight(request, response, match)
+      else if (match !== undefined) await this.#run(request, response, target, match)
+      else route = await this.#serveOther(request, response, target)
+    } catch (error) {
+      this.#fail(request, response, error, { method, path: target?.path })
+    }
+    telemetry.count('polyphony_http_requests_total', 1, {
+      route,
+      method,
+      status: String(response.statusCode),
+    })
+    const isFeed = route.endsWith('/events') || route.endsWith('/ag-ui')
+    const ms = clock.now() - startedAtMs
+    if (!isFeed) telemetry.observe('polyphony_http_request_duration_ms', ms, { route, method })
+    logger.debug({ method, path: target?.path, status: response.statusCode, ms }, 'request answered')
+  }
+
+  /** Checks an upgrade and hands it over. Rejects for what a WebSocket must not be opened for. */
+  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const { upgrade, isClosing } = this.#parts
+    if (upgrade === undefined || request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      throw new PolyphonyError('invalid-request', 'This address cannot be upgraded to that protocol.')
+    }
+    if (isClosing())
+      throw new PolyphonyError('shutting-down', 'The server is shutting down; come back in a moment.')
+    const target = parseRequestTarget(request.url ?? '/')
+    this.#checkHost(request)
+    // A page of another site can open a WebSocket here without asking, and the browser lends it the user's network.
+    this.#origins.check(request.headers)
+    const admission = await this.#admit(request, target)
+    if (socket.destroyed) return
+    // The host does not matter to whoever reads path and query.
+    upgrade({ request, socket, head, url: new URL(target.redacted, 'http://server'), admission })
+  }
+
+  /** Ends all feeds. */
+  stop(): void {
+    this.#streams.stop()
+  }
+
+  async #run(
+    request: IncomingMessage,
+    response: ServerResponse,
+    target: RequestTarget,
+    match: Match,
+  ): Promise<void> {
+    const { documents, limits, logger } = this.#parts
+    if (!safeMethods.has(request.method ?? '')) this.#origins.check(request.headers)
+    const principal = await this.#authorize(
+      request,
+      target,
+      match.route.endsWith('/events') ? 'events' : 'http',
+    )
+    await match.run({ request, response, target, principal, documents, limits, logger })
+  }
+
+  /** Health, metrics and the site, which everybody may see. Returns the route. */
+  async #serveOther(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { path }: RequestTarget,
+  ): Promise<string> {
+    const isRead = request.method === 'GET' || request.method === 'HEAD'
+    if (this.#health.knows(path)) {
+      if (!isRead) {
+        response.setHeader('allow', 'GET, HEAD, OPTIONS')
+        throw new PolyphonyError('method-not-allowed', `${path} takes GET.`)
+      }
+      await this.#health.answer(path, request, response)
+      return path
+    }
+    if (isRead && (await this.#site?.serve(request, response, path)) === true) return 'site'
+    throw new PolyphonyError(
+      'route-not-found',
+      'There is nothing at this address. Documents are at /v1/documents/{id}.',
+    )
+  }
+
+  #setCommonHeaders(request: IncomingMessage, response: ServerResponse): void {
+    response.setHeader('x-content-type-options', 'nosniff')
+    for (const [name, value] of Object.entries(this.#origins.headers(request.headers)))
+      response.setHeader(name, value)
+    if (this.#parts.isClosing()) response.setHeader('connection', 'close')
+  }
+
+  #checkHost({ headers: { host = '' } }: IncomingMessage): void {
+    const { hosts } = this.#parts
+    if (hosts === 'any') return
+    if (hosts === 'loopback' ? isLoopbackHost(host) : hosts.includes(hostName(host))) return
+    throw new PolyphonyError(
+      'host-refused',
+      `This server is not known as "${host}". The operator can add the name.`,
+    )
+  }
+
+  #preflight(request: IncomingMessage, response: ServerResponse, match: Match | undefined): void {
+    const allow = (match?.methods ?? ['GET', 'HEAD', 'OPTIONS']).join(', ')
+    response.writeHead(204, { allow, ...this.#origins.preflightHeaders(request.headers) }).end()
+  }
+
+  async #admit(request: IncomingMessage, target: RequestTarget): Promise<Upgrade['admission']> {
+    try {
+      return { principal: await this.#authorize(request, target, 'websocket') }
+    } catch (error) {
+      if (!isPolyphonyError(error)) this.#parts.logger.error({ error: String(error) }, 'authorize failed')
+      return {
+        refusal: isPolyphonyError(error) ? error : new PolyphonyError('internal', 'Authorization failed.'),
+      }
+    }
+  }
+
+  async #authorize(
+    request: IncomingMessage,
+    target: RequestTarget,
+    transport: AuthorizationRequest['transport'],
+  ): Promise<Principal> {
+    const bearer = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
+    return await this.#parts.authorize({
+      transport,
+      // Elsewhere tokens in addresses would only end up in histories and logs.
+      token: bearer ?? (transport === 'http' ? undefined : target.token),
+      headers: request.headers,
+      url: target.redacted,
+      remoteAddress: request.socket.remoteAddress,
+    })
+  }
+
+  #fail(
+    request: IncomingMessage,
+    response: ServerResponse,
+    thrown: unknown,
+    about: { readonly method: string; readonly path: string | undefined },
+  ): void {
+    const { logger, telemetry } = this.#parts
+    const isGone = response.destroyed || (request.destroyed && !request.complete)
+    if (isGone) {
+      logger.debug({ ...about, error: String(thrown) }, 'client went away before its answer')
+      response.destroy()
+      return
+    }
+    const problem = problemOf(thrown)
+    telemetry.count('polyphony_errors_total', 1, { face: 'http', code: problem.code })
+    if (problem.status >= 500) {
+      const error = toPolyphonyError(thrown)
+      logger.error(
+        { ...about, code: problem.code, error: error.message, stack: error.stack },
+        'request failed',
+      )
+    }
+    if (response.headersSent) {
+      // Half an answer must not look like a whole one.
+      response.destroy()
+      return
+    }
+    response
+      .writeHead(problem.status, { ...problem.headers, 'content-length': Buffer.byteLength(problem.body) })
+      .end(request.method === 'HEAD' ? undefined : problem.body)
+  }
+}

@@ -1,0 +1,224 @@
+import { isPolyphonyError, PolyphonyError } from '@polyphony/core'
+import type { JsonPatch, JsonValue, JsonView, PatchResult, Version } from '@polyphony/translator'
+import { sendEmpty, sendJson } from './answer.ts'
+import { requireAccess } from './authorization.ts'
+import type { Authorship, DocumentHandle, EditOutcome } from './document-handle.ts'
+import { mergePatchOperations } from './merge-patch.ts'
+import { parsePatchRequest } from './patch-request.ts'
+import { parseEntityTags, parseIfMatch, preconditionFailed } from './preconditions.ts'
+import { pointerParameter } from './query-parameters.ts'
+import { mediaTypeOf, readBody, readJsonBody } from './request-body.ts'
+import type { Exchange } from './request-handler.ts'
+import { formatRevision, formatVersion, parseVersion, requireVersion } from './version-token.ts'
+
+/**
+ * PUT /v1/documents/{id}: makes the state, or what is at `?path=`, what the body says. With `If-Match` only what the
+ * body changes against that version is changed; without, whatever differs now. `If-None-Match: *` creates only.
+ */
+export async function putDocument(exchange: Exchange, documentId: string): Promise<void> {
+  requireAccess(exchange.principal, documentId, 'write')
+  requireMediaType(exchange, ['application/json'])
+  const { headers } = exchange.request
+  const pointer = pointerParameter(exchange.target.query)
+  const base = parseIfMatch(headers)
+  const createsOnly = parseEntityTags(headers['if-none-match'], 'If-None-Match') === '*'
+  const next = (await readJsonBody(exchange.request, exchange.limits)) as JsonValue
+  if (createsOnly) await create(exchange, documentId)
+  await edit(exchange, documentId, { mustExist: base !== undefined }, (view, handle) => {
+    if (base === undefined || base === '*') {
+      return { at: undefined, result: assign(view, next, pointer, undefined) }
+    }
+    const at = matchedVersion(base, handle)
+    try {
+      return { at, result: assign(view, next, pointer, at) }
+    } catch (error) {
+      if (!isPolyphonyError(error) || error.code !== 'revision-expired') throw error
+      throw preconditionFailed(documentId, 'that version is no longer retained')
+    }
+  })
+}
+
+/** PATCH /v1/documents/{id}: a JSON Patch or a JSON Merge Patch, against the state now or the one its author saw. */
+export async function patchDocument(exchange: Exchange, documentId: string): Promise<void> {
+  requireAccess(exchange.principal, documentId, 'write')
+  const isMerge =
+    requireMediaType(exchange, [
+      'application/json-patch+json',
+      'application/merge-patch+json',
+      'application/json',
+    ]) === 'application/merge-patch+json'
+  if (exchange.target.query.has('path')) {
+    throw new PolyphonyError('invalid-request', 'A patch has its pointers inside; "path" is for GET and PUT.')
+  }
+  const { headers } = exchange.request
+  const expected = parseIfMatch(headers)
+  const body = (await readJsonBody(exchange.request, exchange.limits)) as JsonValue
+  const request = parsePatchRequest(body, {
+    isMerge,
+    anchor: headers['polyphony-anchor'],
+    policy: exchange.target.query.get('policy'),
+    operationsMax: exchange.limits.patchOperationsMax,
+  })
+  await edit(exchange, documentId, { mustExist: expected !== undefined }, (view, handle) => {
+    if (expected !== undefined && expected !== '*') requireNow(view, handle, expected)
+    const at = request.at === undefined ? undefined : requireVersion(request.at, handle)
+    const patch = request.isMerge ? operationsOf(view, request.patch, at) : request.patch
+    return { at, result: view.apply(patch, { at, policy: request.policy }) }
+  })
+}
+
+/** DELETE /v1/documents/{id}. `If-Match` is looked at before, not together with, the deletion. */
+export async function deleteDocument(exchange: Exchange, documentId: string): Promise<void> {
+  requireAccess(exchange.principal, documentId, 'write')
+  const expected = parseIfMatch(exchange.request.headers)
+  const handle = await exchange.documents.open(documentId, { mustExist: true })
+  const current = formatRevision(handle.revision, handle.incarnation)
+  handle.release()
+  if (expected !== undefined && expected !== '*' && expected !== current) {
+    throw preconditionFailed(documentId, `it is at ${current}`)
+  }
+  await exchange.documents.delete(documentId)
+  sendEmpty(exchange, 204)
+}
+
+/** POST /v1/documents/{id}/updates: commits a Yjs update. */
+export async function postUpdate(exchange: Exchange, documentId: string): Promise<void> {
+  requireAccess(exchange.principal, documentId, 'write')
+  requireMediaType(exchange, ['application/octet-stream'])
+  const update = await readBody(exchange.request, exchange.limits)
+  const handle = await exchange.documents.open(documentId)
+  try {
+    const { revision } = await handle.submit(authorshipOf(exchange), new Uint8Array(update))
+    sendWritten(exchange, handle, revision, formatRevision(revision, handle.incarnation), {})
+  } finally {
+    handle.release()
+  }
+}
+
+/** Who wrote, for the log. */
+export function authorshipOf(exchange: Exchange): Authorship {
+  const key = exchange.request.headers['idempotency-key']
+  if (key === undefined) return { author: exchange.principal.id }
+  if (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key)) {
+    throw new PolyphonyError('invalid-request', 'Idempotency-Key has 1 to 255 visible ASCII characters.')
+  }
+  // Keys are each author's own; nobody can ask for, or get in the way of, somebody else's.
+  return { author: exchange.principal.id, idempotencyKey: `${exchange.principal.id} ${key}` }
+}
+
+interface Planned {
+  /** What the author had seen; absent: the state as it was found. */
+  readonly at: Version | undefined
+  readonly result: PatchResult
+}
+
+async function edit(
+  exchange: Exchange,
+  documentId: string,
+  options: { readonly mustExist: boolean },
+  plan: (view: JsonView, handle: DocumentHandle) => Planned,
+): Promise<void> {
+  const authorship = authorshipOf(exchange)
+  const handle = await openForEdit(exchange, documentId, options.mustExist)
+  try {
+    const outcome: EditOutcome<Planned> = await handle.edit(authorship, (view) => plan(view, handle))
+    const planned = outcome.result
+    // Somebody who saw the newest state and then edited it has seen the entry of that edit; somebody who had seen an
+    // older one has not seen what came between.
+    const token =
+      planned?.at === undefined
+        ? formatRevision(outcome.revision, handle.incarnation)
+        : formatVersion(planned.result.version, handle.incarnation)
+    sendWritten(exchange, handle, outcome.revision, token, {
+      ...(planned === undefined
+        ? {}
+        : { applied: planned.result.applied, conflicts: planned.result.conflicts }),
+      ...(outcome.replayed ? { replayed: true } : {}),
+    })
+  } finally {
+    handle.release()
+  }
+}
+
+/** `If-Match` on what is not there has failed, whatever it names. */
+async function openForEdit(
+  exchange: Exchange,
+  documentId: string,
+  mustExist: boolean,
+): Promise<DocumentHandle> {
+  try {
+    return await exchange.documents.open(documentId, { mustExist })
+  } catch (error) {
+    if (!isPolyphonyError(error) || error.code !== 'document-not-found') throw error
+    throw preconditionFailed(documentId, 'there is no such document')
+  }
+}
+
+async function create(exchange: Exchange, documentId: string): Promise<void> {
+  try {
+    await exchange.documents.create(documentId)
+  } catch (error) {
+    if (!isPolyphonyError(error) || error.code !== 'document-exists') throw error
+    throw new PolyphonyError('precondition-failed', `"${documentId}" exists already.`, { documentId })
+  }
+}
+
+function sendWritten(
+  exchange: Exchange,
+  handle: DocumentHandle,
+  revision: number,
+  token: string,
+  body: Readonly<Record<string, unknown>>,
+): void {
+  sendJson(
+    exchange,
+    200,
+    { version: token, ...body },
+    { etag: `"${formatRevision(revision, handle.incarnation)}"`, 'polyphony-version': token },
+  )
+}
+
+function assign(view: JsonView, next: JsonValue, pointer: string, at: Version | undefined): PatchResult {
+  try {
+    return view.assign(next, { pointer, at })
+  } catch (error) {
+    // The member may be new; whether its parent is there, the patch finds out.
+    if (pointer === '' || !isPolyphonyError(error) || error.code !== 'pointer-not-found') throw error
+    return view.apply([{ op: 'add', path: pointer, value: next }], { at })
+  }
+}
+
+function operationsOf(view: JsonView, patch: JsonValue, at: Version | undefined): JsonPatch {
+  return mergePatchOperations(patch, (pointer) => {
+    try {
+      return view.read({ pointer, at })
+    } catch (error) {
+      if (isPolyphonyError(error) && error.code === 'pointer-not-found') return undefined
+      throw error
+    }
+  })
+}
+
+/** The base of a three-way assignment; an `If-Match` that names nothing we can read has failed. */
+function matchedVersion(token: string, handle: DocumentHandle): Version {
+  const version = parseVersion(token, handle)
+  if (version !== 'unknown') return version
+  throw preconditionFailed(handle.documentId, 'the document was created anew since that version')
+}
+
+/** Throws unless the edit being planned will directly follow the version that its author saw. */
+function requireNow(view: JsonView, handle: DocumentHandle, token: string): void {
+  const current = formatVersion(view.version, handle.incarnation)
+  if (token !== current) throw preconditionFailed(handle.documentId, `it is at ${current}`)
+  if (handle.hasQueued) throw preconditionFailed(handle.documentId, 'others are changing it right now')
+}
+
+function requireMediaType(exchange: Exchange, accepted: readonly string[]): string {
+  const type = mediaTypeOf(exchange.request)
+  if (accepted.includes(type)) return type
+  exchange.response.setHeader(
+    exchange.request.method === 'PATCH' ? 'accept-patch' : 'accept',
+    accepted.join(', '),
+  )
+  throw new PolyphonyError('unsupported-media-type', `Content-Type is one of ${accepted.join(', ')} here.`)
+}

@@ -1,0 +1,58 @@
+import { parseDocumentId, PolyphonyError } from '@polyphony/core'
+import type { DocumentRequestHandler, Exchange, RequestHandler } from './request-handler.ts'
+import { decodeSegment } from './request-target.ts'
+
+type Methods<Handler> = Readonly<Record<string, Handler>>
+
+export interface Routes {
+  /** Exact paths. */
+  readonly paths: Readonly<Record<string, Methods<RequestHandler>>>
+  /** By what follows `/v1/documents/{id}`: '' or `/events` and so on. */
+  readonly documents: Readonly<Record<string, Methods<DocumentRequestHandler>>>
+}
+
+export interface Match {
+  /** The address as it stands in the documentation, for metrics. */
+  readonly route: string
+  readonly methods: readonly string[]
+  /** Throws `method-not-allowed`, or `invalid-document-id`. */
+  run(exchange: Exchange): Promise<void>
+}
+
+const documentPath = /^\/v1\/documents\/([^/]+)(\/.*)?$/
+
+/** Finds who answers a path. HEAD is answered like GET, by the same handler. */
+export function matchRoute(routes: Routes, path: string): Match | undefined {
+  const exact = Object.hasOwn(routes.paths, path) ? routes.paths[path] : undefined
+  if (exact !== undefined) return match(path, exact, (handler, exchange) => handler(exchange))
+  const [, segment, below = ''] = documentPath.exec(path) ?? []
+  if (segment === undefined || !Object.hasOwn(routes.documents, below)) return undefined
+  const methods = routes.documents[below]
+  if (methods === undefined) return undefined
+  return match(`/v1/documents/{id}${below}`, methods, (handler, exchange) =>
+    handler(exchange, parseDocumentId(decodeSegment(segment))),
+  )
+}
+
+function match<Handler>(
+  route: string,
+  handlers: Methods<Handler>,
+  run: (handler: Handler, exchange: Exchange) => Promise<void>,
+): Match {
+  const methods = Object.keys(handlers)
+  if (methods.includes('GET')) methods.push('HEAD')
+  methods.push('OPTIONS')
+  return {
+    route,
+    methods,
+    async run(exchange) {
+      const method = exchange.request.method === 'HEAD' ? 'GET' : (exchange.request.method ?? '')
+      const handler = Object.hasOwn(handlers, method) ? handlers[method] : undefined
+      if (handler === undefined) {
+        exchange.response.setHeader('allow', methods.join(', '))
+        throw new PolyphonyError('method-not-allowed', `${route} takes ${methods.join(', ')}.`)
+      }
+      await run(handler, exchange)
+    },
+  }
+}
