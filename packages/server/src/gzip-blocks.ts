@@ -28,6 +28,8 @@ export class GzipTail {
   #bytes = 0
 
   add(piece: Uint8Array): void {
+    // zlib takes "no bytes" as "start anew".
+    if (piece.byteLength === 0) return
     this.#checksum = crc32(piece, this.#checksum)
     this.#bytes = (this.#bytes + piece.byteLength) % 2 ** 32
   }
