@@ -13,7 +13,13 @@ export function tellStory(say: (line: string) => void): void {
   Y.applyUpdate(
     doc,
     seed(
-      { notes: 'Buy paint.', tasks: [{ id: 'a', title: 'Sand' }, { id: 'b', title: 'Paint' }] },
+      {
+        notes: 'Buy paint.',
+        tasks: [
+          { id: 'a', title: 'Sand' },
+          { id: 'b', title: 'Paint' },
+        ],
+      },
       { texts: { '/notes': 'string' } },
     ),
   )
@@ -27,14 +33,24 @@ export function tellStory(say: (line: string) => void): void {
   say(`   ${JSON.stringify(mirror)}`)
 
   say('2. While it thinks, a person puts a task in front, renames one, and types.')
-  tasks.insert(0, [new Y.Map([['id', 'c'], ['title', 'Buy brushes']])])
+  tasks.insert(0, [
+    new Y.Map([
+      ['id', 'c'],
+      ['title', 'Buy brushes'],
+    ]),
+  ])
   tasks.get(2).set('title', 'Paint twice')
   notes.insert(4, 'green ')
   const delta = view.diff(seen)
   for (const operation of delta) say(`   ${JSON.stringify(operation)}`)
 
   say('3. Any RFC 6902 library brings an old copy up to date with exactly that.')
-  mirror = jsonpatch.applyPatch(mirror, jsonpatch.deepClone(delta) as jsonpatch.Operation[], true, false).newDocument
+  mirror = jsonpatch.applyPatch(
+    mirror,
+    jsonpatch.deepClone(delta) as jsonpatch.Operation[],
+    true,
+    false,
+  ).newDocument
   say(`   equal: ${JSON.stringify(mirror) === JSON.stringify(view.read())}`)
 
   say('4. The patch of the agent arrives. Its /tasks/1 is "Paint", which is /tasks/2 by now.')
