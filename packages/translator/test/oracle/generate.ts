@@ -81,9 +81,10 @@ function editText(rng: Rng, text: Y.Text, flavour: Flavour): void {
     const end = codePointBoundary(text, Math.min(text.length, at + 1 + rng.int(4)))
     if (end > at) text.delete(at, end - at)
   } else if (dice < 0.4 && rich && text.length > 0) {
-    const at = rng.int(text.length)
+    const at = codePointBoundary(text, rng.int(text.length))
+    const end = codePointBoundary(text, at + 1 + rng.int(text.length - at))
     const mark = rng.pick([{ bold: true }, { em: {} }, { link: { href: 'x' } }, { bold: null }])
-    text.format(at, 1 + rng.int(text.length - at), mark)
+    if (end > at) text.format(at, end - at, mark)
   } else if (dice < 0.43 && flavour.rich === true && !(text instanceof Y.XmlText)) {
     text.insertEmbed(codePointBoundary(text, rng.int(text.length + 1)), { image: 'x.png' })
   } else text.insert(codePointBoundary(text, rng.int(text.length + 1)), rng.pick(words))
