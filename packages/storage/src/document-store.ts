@@ -26,7 +26,13 @@ export interface LogEntry extends NewEntry {
 /** The state of a document up to and including `revision`, as one Yjs update in chunks. */
 export interface Checkpoint {
   readonly revision: Revision
+  /** Stores fill it in on `read`. Given to `checkpoint`: fails with `incarnation-mismatch` unless the document has it. */
+  readonly incarnation?: string | undefined
   readonly stateVector: Uint8Array
+  /**
+   * Chunks of any size; only their concatenation has a meaning. One that `read` gave is consumed at most once, before the
+   * next item is asked for; one that is left unread is skipped.
+   */
   readonly state: AsyncIterable<Uint8Array>
 }
 
@@ -34,9 +40,9 @@ export interface Head {
   /** Random; new whenever the continuity of the log breaks (created again, restored, tail lost). */
   readonly incarnation: string
   readonly revision: Revision
-  /** Bytes of the newest checkpoint plus the log above it. */
+  /** Bytes of the newest checkpoint plus the log above it, as they are stored; 0 for a tombstone. */
   readonly bytes: number
-  /** Set while the document is deleted. */
+  /** Set while the document is deleted; incarnation and revision are those of what was deleted. */
   readonly tombstone?: { readonly deletedAtMs: number } | undefined
 }
 
@@ -67,24 +73,42 @@ export interface StoreCapabilities {
 }
 
 export interface ReadRange {
-  /** Entries above this revision; 0 or absent: everything. */
+  /**
+   * The reader has everything up to this revision and wants what follows. Absent: the reader has nothing and wants the
+   * state in the cheapest form, which is the newest checkpoint, if there is one, and the entries above it.
+   */
   readonly after?: Revision | undefined
+  /** Nothing above this revision; absent: up to the head. */
   readonly upTo?: Revision | undefined
 }
 
 export interface ListQuery {
   readonly prefix?: string | undefined
+  /** Ids above this one: the last id of the page before. */
   readonly after?: string | undefined
+  /** At most so many; absent: all. */
   readonly limit?: number | undefined
   /** Also list tombstones. Default false. */
   readonly deleted?: boolean | undefined
 }
 
+export interface SubscribeOptions {
+  /** Refuses with `incarnation-mismatch` unless the document has this incarnation. */
+  readonly incarnation?: string | undefined
+  /**
+   * Called once when the entries cannot go on without a gap; nothing arrives after it. `document-deleted`,
+   * `incarnation-mismatch` (created again, restored, tail lost), `revision-expired` or `store-closed`.
+   */
+  readonly ended?: ((reason: PolyphonyError) => void) | undefined
+}
+
 export type Unsubscribe = () => Promise<void>
 
 /**
- * An append-only log per document. Every method rejects with a `PolyphonyError`; after `close`, with `store-closed`.
- * Byte arrays handed in may be reused by the caller once the promise settles; arrays handed out are the caller's.
+ * An append-only log per document. Every method rejects with a `PolyphonyError`: after `close` with `store-closed`, for
+ * an id that `parseDocumentId` refuses with `invalid-document-id` (`append` says so in the document's result); misuse
+ * by the programmer is a `TypeError`. Byte arrays handed in may be reused by the caller once the promise settles; arrays
+ * handed out are the caller's.
  */
 export interface DocumentStore {
   /**
@@ -92,19 +116,25 @@ export interface DocumentStore {
    * succeed or fail each by itself. Settles only once durable as far as `capabilities` says. A document that does not
    * exist comes into being (with a new incarnation); a deleted one fails with `document-deleted`.
    * Rejects as a whole only when the outcome of every document is unknown (`store-failed`) or for misuse (`TypeError`).
+   * A result that is not ok with a code other than `store-failed` means that nothing of this document was written.
+   * Concurrent calls for one document are written in any order.
    */
   append(batch: readonly Append[]): Promise<readonly AppendResult[]>
 
   /**
    * If all entries above `after` are retained: those entries. Otherwise one checkpoint newer than `after`, then the
-   * entries above it. Ordered, gapless, streaming. Nothing for a document that does not exist. `upTo` below what is
-   * retained: `revision-expired`. Corrupt bytes: `store-corrupt`, naming document and revision.
+   * entries above it. Ordered, gapless, streaming; what was committed before the first item was asked for is in it, what
+   * is committed later may be. Nothing for a document that does not exist or is deleted. `upTo` below what is retained:
+   * `revision-expired`. Corrupt bytes: `store-corrupt`, naming document and revision. A read whose document is deleted
+   * or trimmed under way either finishes as it began or rejects; it never leaves anything out.
    */
   read(documentId: string, range?: ReadRange): AsyncIterable<Checkpoint | LogEntry>
 
   /**
    * Keeps the newest checkpoint; an older or equal one is ignored. Entries that it covers become removable under the
-   * retention policy, never those above it. Settles once durable.
+   * retention policy, never those above it; they are removed some time after the call settles. Settles once durable. If
+   * `state` throws, that error is passed on and the checkpoint before stays. `document-not-found`, `document-deleted`;
+   * `precondition-failed` for a revision above the head.
    */
   checkpoint(documentId: string, checkpoint: Checkpoint): Promise<void>
 
@@ -120,11 +150,16 @@ export interface DocumentStore {
   /** Removes log and checkpoint, leaves a tombstone. Deleting what is deleted, or never was, is a no-op. */
   delete(documentId: string): Promise<void>
 
-  /** Only on shared stores: entries that any node commits (own ones included), in order, without gaps. */
+  /**
+   * Only on shared stores: entries above `after` that any node commits (own ones included), in order, without gaps or
+   * repeats, those that exist already first. The document need not exist yet. `revision-expired` when entries above
+   * `after` are no longer retained. After the returned function settles, the listener is not called again.
+   */
   subscribe?(
     documentId: string,
     after: Revision,
     listener: (entries: readonly LogEntry[]) => void,
+    options?: SubscribeOptions,
   ): Promise<Unsubscribe>
 
   readonly capabilities: StoreCapabilities
@@ -133,13 +168,7 @@ export interface DocumentStore {
   close(): Promise<void>
 }
 
-/** How long covered entries stay readable after a checkpoint. All three bounds hold; 0 keeps none. */
-export interface RetentionPolicy {
-  readonly entries: number
-  readonly bytes: number
-  readonly ageMs: number
-}
-
+/** Tells the two kinds of items of `read` apart. */
 export function isCheckpoint(item: Checkpoint | LogEntry): item is Checkpoint {
   return 'state' in item
 }

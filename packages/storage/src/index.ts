@@ -1,4 +1,15 @@
+export {
+  assertBatch,
+  documentDeleted,
+  encodeMeta,
+  incarnationMismatch,
+  refuseAppend,
+  refuseAppendAt,
+} from './append-check.ts'
 export type { Bus } from './bus.ts'
+export { assertCheckpoint, refuseCheckpointAt } from './checkpoint-check.ts'
+export { closedError } from './closed-error.ts'
+export { compareDocumentIds, matchesQuery } from './document-order.ts'
 export {
   isCheckpoint,
   type Append,
@@ -12,8 +23,20 @@ export {
   type LogEntry,
   type NewEntry,
   type ReadRange,
-  type RetentionPolicy,
   type Revision,
   type StoreCapabilities,
+  type SubscribeOptions,
   type Unsubscribe,
 } from './document-store.ts'
+export { MemoryBus } from './memory-bus.ts'
+export { documentExists, MemoryDisk } from './memory-disk.ts'
+export { MemoryStore, type MemoryStoreOptions } from './memory-store.ts'
+export { planRead, type ReadPlan, type Retained } from './read-plan.ts'
+export {
+  defaultRetention,
+  retentionCut,
+  type CoveredRange,
+  type RetainedEntry,
+  type RetentionPolicy,
+} from './retention.ts'
+export { SharedMemoryStore } from './shared-memory-store.ts'

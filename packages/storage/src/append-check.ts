@@ -1,0 +1,81 @@
+import { PolyphonyError, limitTable, parseDocumentId, toPolyphonyError } from '@polyphony/core'
+import type { Append, EntryMeta, Head } from './document-store.ts'
+
+/** Misuse of `append` by the programmer, which no retry can mend: throws `TypeError`. */
+export function assertBatch(batch: readonly Append[]): void {
+  const seen = new Set<string>()
+  for (const { documentId, entries, expect } of batch) {
+    if (seen.has(documentId)) throw new TypeError(`"${documentId}" appears twice in one batch`)
+    seen.add(documentId)
+    if (entries.length === 0) throw new TypeError(`The append to "${documentId}" has no entries`)
+    if (expect !== undefined && (!Number.isSafeInteger(expect) || expect < 0))
+      throw new TypeError(`expect must be a revision, not ${expect}`)
+  }
+}
+
+/** Why an append is refused whatever the head, or `undefined`. The same words for every store. */
+export function refuseAppend({ documentId, entries }: Append): PolyphonyError | undefined {
+  try {
+    parseDocumentId(documentId)
+    for (const { meta } of entries) encodeMeta(meta, documentId)
+    return undefined
+  } catch (error) {
+    return toPolyphonyError(error, 'invalid-value', { documentId })
+  }
+}
+
+/** Why an append is refused at this head, or `undefined`. Stores call it where nothing can change the head meanwhile. */
+export function refuseAppendAt(append: Append, head: Head | undefined): PolyphonyError | undefined {
+  const { documentId, expect, incarnation } = append
+  if (head?.tombstone !== undefined) return documentDeleted(documentId)
+  if (incarnation !== undefined && incarnation !== head?.incarnation)
+    return incarnationMismatch(documentId, incarnation, head?.incarnation)
+  const revision = head?.revision ?? 0
+  if (expect !== undefined && expect !== revision) {
+    return new PolyphonyError(
+      'precondition-failed',
+      `"${documentId}" is at revision ${revision}, not ${expect}.`,
+      { documentId, extra: { revision, expect } },
+    )
+  }
+  return undefined
+}
+
+/** The JSON of an entry's meta as UTF-8. Throws `invalid-value` when it exceeds its limit or is no JSON. */
+export function encodeMeta(meta: EntryMeta, documentId?: string): Uint8Array {
+  const bytes = textEncoder.encode(JSON.stringify(meta))
+  const max = limitTable.entryMetaBytesMax.default
+  if (bytes.length > max) {
+    throw new PolyphonyError(
+      'invalid-value',
+      `An entry's meta has at most ${max} bytes, not ${bytes.length}.`,
+      {
+        documentId,
+        limit: 'entryMetaBytesMax',
+      },
+    )
+  }
+  return bytes
+}
+
+/** A deleted document refuses every write but `create`. */
+export function documentDeleted(documentId: string): PolyphonyError {
+  return new PolyphonyError('document-deleted', `"${documentId}" was deleted; create it to use it again.`, {
+    documentId,
+  })
+}
+
+/** The caller speaks of another life of the document. */
+export function incarnationMismatch(
+  documentId: string,
+  wanted: string,
+  found: string | undefined,
+): PolyphonyError {
+  return new PolyphonyError(
+    'incarnation-mismatch',
+    `"${documentId}" is now ${found ?? 'not there'}, not ${wanted}: read it anew.`,
+    { documentId },
+  )
+}
+
+const textEncoder = new TextEncoder()
