@@ -97,11 +97,13 @@ export class Rooms implements Documents {
 
   async create(documentId: string): Promise<DocumentInfo> {
     parseDocumentId(documentId)
+    const head = await this.#options.store.create(documentId)
+    // Whoever had it open, empty and not stored yet, has another incarnation in mind.
     this.#discard(
       documentId,
       new PolyphonyError('incarnation-mismatch', `"${documentId}" was created anew.`, { documentId }),
     )
-    return { documentId, ...(await this.#options.store.create(documentId)) }
+    return { documentId, ...head }
   }
 
   async delete(documentId: string): Promise<void> {
