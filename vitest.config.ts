@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config'
 import { findChromium } from './scripts/chromium.mjs'
 
 // Tests run from source: the condition below makes `@polyphony/*` resolve to `src/index.ts`.
-const conditions = ['@polyphony/source', 'node', 'import', 'default']
+// `import` and `require` are added where they apply; named here, CommonJS packages would be given the wrong file.
+const conditions = ['@polyphony/source', 'node']
 
 export default defineConfig({
   resolve: { conditions },

@@ -1,0 +1,61 @@
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+
+/** What happens to a piece of what the server sends: it arrives, is lost, arrives twice, or ends the connection. */
+export type LinkFault = 'lose' | 'repeat' | 'disconnect'
+
+/** A TCP relay between a client and a server of ours that can break what passes. */
+export interface FaultyLink {
+  /** Where clients connect in place of the server. */
+  readonly port: number
+  /** Does this once, to the next bytes from the server in which `matches` finds something. */
+  breakNext(fault: LinkFault, matches: (bytes: Buffer) => boolean): void
+  /** Ends all connections now. */
+  cut(): void
+  close(): Promise<void>
+}
+
+export async function openFaultyLink(serverPort: number): Promise<FaultyLink> {
+  const sockets = new Set<Socket>()
+  let pending: { fault: LinkFault; matches: (bytes: Buffer) => boolean } | undefined
+  const listener = createServer({ noDelay: true }, (client) => {
+    const server = connect({ port: serverPort, host: '127.0.0.1', noDelay: true })
+    const end = (): void => {
+      client.destroy()
+      server.destroy()
+    }
+    for (const socket of [client, server]) {
+      sockets.add(socket)
+      socket.on('error', end)
+      socket.on('close', () => {
+        sockets.delete(socket)
+        end()
+      })
+    }
+    client.on('data', (bytes) => server.write(bytes))
+    server.on('data', (bytes) => {
+      if (pending === undefined || !pending.matches(bytes)) {
+        client.write(bytes)
+        return
+      }
+      const { fault } = pending
+      pending = undefined
+      if (fault === 'repeat') client.write(Buffer.concat([bytes, bytes]))
+      else if (fault === 'disconnect') end()
+    })
+  })
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy()
+  }
+  return {
+    port: (listener.address() as AddressInfo).port,
+    breakNext(fault, matches) {
+      pending = { fault, matches }
+    },
+    cut,
+    async close() {
+      cut()
+      await new Promise((resolve) => listener.close(resolve))
+    },
+  }
+}
