@@ -16,13 +16,14 @@ async function start(): Promise<(typeof services)[number]> {
 }
 
 test('a server answers, is killed, comes back with its data, and leaves nothing', async () => {
-  const { port, process, stop } = await start()
+  const service = await start()
+  const { port, process } = service
   expect(await ask(port, 'SET key value')).toBe('+OK')
   await process.kill()
   await expect(ask(port, 'GET key')).rejects.toThrow(/ECONNREFUSED|ECONNRESET/)
   await process.restart()
   expect(await ask(port, 'GET key')).toBe('$5\r\nvalue')
-  await stop()
+  await service.stop()
   expect(existsSync(process.folder)).toBe(false)
 })
 
