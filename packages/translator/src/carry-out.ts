@@ -1,0 +1,157 @@
+import { IdSet } from '@polyphony/core'
+import { live, type Moment } from './moment.ts'
+import { stepTexts } from './mounts.ts'
+import { isDead, type ListNode, type MapNode, type Node, type TextNode } from './overlay.ts'
+import { specOf, type Spec } from './spec.ts'
+import { diffText } from './text-diff.ts'
+import type { Anchor, UnitId, Writer } from './writer.ts'
+import { structUnits } from './unit-ranges.ts'
+
+/** One step of the work on the document. None of them can fail. */
+export type Action = (writer: Writer) => void
+
+export interface Work {
+  readonly actions: Action[]
+  /** The ids of what the author takes for deleted afterwards, also of what others had deleted before. */
+  readonly removed: IdSet
+}
+
+/**
+ * The work that turns the edits of an overlay into the document: sets and removals of what was edited, on the very
+ * items that the author saw. Reads the document as it is, so all of it is collected before any of it is done.
+ * O(what the patch touched).
+ */
+export function actionsOf(root: Node): Work {
+  const work = { actions: [], removed: new IdSet() }
+  visit(root, work)
+  return work
+}
+
+function visit(node: Node, work: Work): void {
+  if (node.skipped || isDead(node)) return
+  switch (node.kind) {
+    case 'leaf':
+    case 'xml':
+      return
+    case 'map':
+      return visitMap(node, work)
+    case 'list':
+      return visitList(node, work)
+    case 'text':
+      return visitText(node, work)
+  }
+}
+
+function visitMap(node: MapNode, work: Work): void {
+  const { base } = node
+  for (const child of node.mounted.values()) visit(child, work)
+  if (base === undefined) return
+  for (const [key, child] of node.touched()) {
+    const original = node.original(key)
+    const inPlace = child?.home !== undefined && child.home.item === original?.item
+    if (!node.written.has(key) || inPlace) {
+      if (child !== undefined) visit(child, work)
+      continue
+    }
+    if (child === undefined) {
+      const current = base._map.get(key)
+      if (original !== undefined && !node.spared.has(key)) {
+        const { client, clock } = idAt(original)
+        work.removed.add(client, clock, 1)
+      }
+      // What someone else has set meanwhile stays.
+      if (current !== undefined && current === original?.item && !current.deleted && !node.spared.has(key))
+        work.actions.push((writer) => writer.deleteItem(current))
+      continue
+    }
+    const spec = specOf(child, stepTexts(node.rules, key))
+    if (spec !== undefined) work.actions.push((writer) => writer.setMember(base, key, spec))
+  }
+}
+
+function visitList(node: ListNode, work: Work): void {
+  const { base, scene } = node
+  if (base === undefined || scene === undefined || !node.isTouched) return
+  const { moment } = scene
+  let anchor: Anchor
+  let specs: Spec[] = []
+  let position = 0
+  const flush = (): void => {
+    if (specs.length > 0) work.actions.push(insertion(node, anchor, moment, specs))
+    specs = []
+  }
+  for (const piece of node.pieces.pieces()) {
+    if (piece.node !== undefined) {
+      if (piece.atEnd && anchor !== 'end') {
+        flush()
+        anchor = 'end'
+      }
+      const spec = specOf(piece.node, stepTexts(node.rules, position++))
+      if (spec !== undefined) specs.push(spec)
+      continue
+    }
+    flush()
+    const { from, length } = piece
+    anchor = unitId(node, from + length - 1)
+    if (!piece.removed) {
+      position += length
+      continue
+    }
+    for (const { client, clock, count, index } of structUnits(node.list, from, length)) {
+      if (count === 1 && node.spared.has(index)) continue
+      work.removed.add(client, clock, count)
+      work.actions.push((writer) => writer.deleteUnits(base, client, clock, count))
+    }
+  }
+  flush()
+  for (const child of touchedInPlace(node)) visit(child, work)
+}
+
+function insertion(node: ListNode, anchor: Anchor, moment: Moment, specs: readonly Spec[]): Action {
+  return (writer) => {
+    if (node.base !== undefined) writer.insert(node.base, anchor, moment, specs)
+  }
+}
+
+/** Elements of the base that are still in their place. */
+function* touchedInPlace(node: ListNode): IterableIterator<Node> {
+  if (!node.pieces.edited) {
+    yield* node.touched.values()
+    return
+  }
+  const indexes = [...node.touched.keys()].sort((a, b) => a - b)
+  let next = 0
+  for (const piece of node.pieces.pieces()) {
+    if (piece.node !== undefined) continue
+    for (; next < indexes.length && (indexes[next] ?? 0) < piece.from + piece.length; next++) {
+      const child = node.touched.get(indexes[next] ?? -1)
+      if (child !== undefined && !piece.removed) yield child
+    }
+  }
+}
+
+function visitText(node: TextNode, work: Work): void {
+  const { base, scene } = node
+  if (base === undefined || scene === undefined || !node.isWritten) return
+  const edits = diffText(node.original, node.text)
+  if (edits.length === 0) return
+  const list = scene.textAt(base)
+  // A patch made against what is there now does not have to look for what others put in between.
+  const moment = scene.moment.isLive ? live : scene.moment
+  for (const { at, remove, insert } of edits) {
+    const anchor = at === 0 ? undefined : idAt(list.locate(at - 1))
+    for (const { client, clock, count } of structUnits(list, at, remove)) {
+      work.removed.add(client, clock, count)
+      work.actions.push((writer) => writer.deleteUnits(base, client, clock, count))
+    }
+    if (insert !== '') work.actions.push((writer) => writer.insertText(base, anchor, moment, insert))
+  }
+}
+
+function unitId(node: ListNode, index: number): UnitId {
+  return idAt(node.list.locate(index))
+}
+
+function idAt({ item, offset }: { item: { id: UnitId }; offset: number }): UnitId {
+  return { client: item.id.client, clock: item.id.clock + offset }
+}

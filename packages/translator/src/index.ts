@@ -1,0 +1,41 @@
+/**
+ * Yjs to JSON and JSON Patch, and back: incremental, atomic, anchored to what the author saw.
+ *
+ * @module
+ */
+export type { EngineOptions, Policy, WriteOptions } from './engine.ts'
+export {
+  isJsonArray,
+  isJsonObject,
+  jsonEquals,
+  type JsonArray,
+  type JsonObject,
+  type JsonPrimitive,
+  type JsonValue,
+} from './json-value.ts'
+export {
+  array,
+  map,
+  text,
+  xml,
+  type LayoutOptions,
+  type Mount,
+  type MountKind,
+  type TextMode,
+} from './mounts.ts'
+export { applyPatch, applyState, toJson, type OneOffOptions } from './one-off.ts'
+export type { Conflict, ConflictReason, JsonPatch, PatchOperation, PatchResult } from './patch.ts'
+export { formatPointer, parsePointer } from './pointer.ts'
+export type { RetainOptions } from './retention.ts'
+export { RevisionLog, increments, type LogRevision, type RevisionLogOptions } from './revision-log.ts'
+export { seed } from './seed.ts'
+export { Version, advance, compareVersions, equals, parseVersion, type OwnEdits } from './version.ts'
+export {
+  JsonView,
+  type ApplyOptions,
+  type AssignOptions,
+  type ChangeEvent,
+  type JsonViewOptions,
+  type ReadOptions,
+} from './view.ts'
+export type { YType } from './yjs.ts'

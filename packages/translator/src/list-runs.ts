@@ -1,0 +1,69 @@
+import type * as Y from 'yjs'
+import type { IndexOf } from './address.ts'
+import type { Unit } from './list-at.ts'
+import type { Moment } from './moment.ts'
+
+/** Neighbouring elements of a list that appeared, or that disappeared, since a moment. */
+export interface ChangedRun {
+  readonly item: Y.Item
+  readonly offset: number
+  readonly length: number
+  readonly added: boolean
+  /** Index now: of the first of them, or of what follows their gap. */
+  readonly at: number
+}
+
+/** One place of a list where something changed: what stood there is replaced by what stands there now. */
+export interface ListHunk {
+  /** Index of the first element now. */
+  readonly at: number
+  readonly removed: readonly Unit[]
+  readonly added: readonly Unit[]
+}
+
+/**
+ * The places of a list that changed, from left to right, from its changed items alone: their positions come from the
+ * index. O(changes * (log changes + cost of a position)).
+ */
+export function hunksOf(
+  items: Iterable<Y.Item>,
+  moment: Moment,
+  counts: (item: Y.Item) => boolean,
+  indexOf: IndexOf,
+): ListHunk[] {
+  const runs: ChangedRun[] = []
+  for (const item of items) {
+    if (!counts(item)) continue
+    const start = indexOf(item)
+    for (const { offset, length, presence } of moment.runs(item)) {
+      if (presence === 'visible' && item.deleted) runs.push({ item, offset, length, added: false, at: start })
+      else if (presence !== 'visible' && !item.deleted)
+        runs.push({ item, offset, length, added: true, at: start + offset })
+    }
+  }
+  return gather(sortRuns(runs))
+}
+
+/**
+ * In list order. What stands left of an added run starts before it, so at one index the removed come first; among
+ * themselves the order of removed runs does not matter to the outcome.
+ */
+function sortRuns(runs: ChangedRun[]): ChangedRun[] {
+  return runs.sort((a, b) => a.at - b.at || Number(a.added) - Number(b.added))
+}
+
+function gather(runs: readonly ChangedRun[]): ListHunk[] {
+  const hunks: { at: number; removed: Unit[]; added: Unit[] }[] = []
+  let end = -1
+  for (const { item, offset, length, added, at } of runs) {
+    let hunk = hunks.at(-1)
+    // No element that stayed is between this run and the one before.
+    if (hunk === undefined || at !== end) {
+      hunk = { at, removed: [], added: [] }
+      hunks.push(hunk)
+    }
+    for (let i = 0; i < length; i++) (added ? hunk.added : hunk.removed).push({ item, offset: offset + i })
+    end = added ? at + length : at
+  }
+  return hunks
+}

@@ -1,0 +1,363 @@
+import { PolyphonyError } from '@polyphony/core'
+import { ingest, type Intake } from './ingest.ts'
+import { isJsonObject, jsonEquals, type JsonValue } from './json-value.ts'
+
+import { stepTexts } from './mounts.ts'
+import { LeafNode, ListNode, MapNode, TextNode, isDead, type Node, type Scene } from './overlay.ts'
+import { copyOf } from './overlay-copy.ts'
+import { refusal, type Conflict, type ConflictReason, type Step } from './patch.ts'
+import { clip, formatPointer, parseIndex } from './pointer.ts'
+import { reconcile, reconcilable } from './reconcile.ts'
+
+/** Where an operation works: an object or array of the overlay, and what stands in the way of it. */
+interface Place {
+  readonly container: MapNode | ListNode
+  /** The text whose lines the container is. */
+  readonly linesOf: TextNode | undefined
+  readonly token: string
+  readonly blocked: ConflictReason | undefined
+}
+
+/**
+ * Carries out a patch on the overlay, one operation after the other, exactly as RFC 6902 says, and notes where the
+ * document has moved on meanwhile. Throws for what the RFC calls an error; the document is not touched at all.
+ */
+export class Planner {
+  readonly conflicts: Conflict[] = []
+  readonly #scene: Scene
+  readonly #root: MapNode
+  readonly #intake: Intake
+  readonly #strict: boolean
+  readonly #liveRoot: () => JsonValue
+  #step: Step | undefined
+  #wrote = false
+
+  /** @param liveRoot the whole state as it is now, for `test` in strict mode */
+  constructor(scene: Scene, root: MapNode, intake: Intake, strict: boolean, liveRoot: () => JsonValue) {
+    this.#scene = scene
+    this.#root = root
+    this.#intake = intake
+    this.#strict = strict
+    this.#liveRoot = liveRoot
+  }
+
+  run(step: Step): void {
+    this.#step = step
+    const { op, path } = step
+    switch (op) {
+      case 'test':
+        return this.#test(step)
+      case 'add':
+      case 'replace': {
+        const value = this.#ingest(step)
+        if (path.length === 0) this.#assignRoot(value)
+        else this.#write(this.#place(path), path, value, undefined, op === 'add')
+        break
+      }
+      case 'remove':
+        if (path.length === 0) throw this.#refuse('root', 'the whole document cannot be removed')
+        this.#remove(this.#place(path), path)
+        break
+      case 'copy':
+        this.#copy(step)
+        break
+      case 'move':
+        this.#move(step)
+        break
+    }
+    this.#wrote = true
+  }
+
+  /** Notes a conflict of the operation at hand. */
+  report(reason: ConflictReason, path: readonly (string | number)[], skipped: boolean): void {
+    const { index, op } = this.#step ?? { index: 0, op: 'replace' as const }
+    this.conflicts.push({ index, op, reason, path: formatPointer(path), skipped })
+  }
+
+  /** Sets a member, or what is at an index, in the way that keeps most of what is there. */
+  put(
+    place: Pick<Place, 'container' | 'blocked'>,
+    key: string | number,
+    path: readonly (string | number)[],
+    value: JsonValue,
+    node?: Node,
+  ): void {
+    const { container, blocked } = place
+    const old = container instanceof MapNode ? container.get(String(key)) : container.get(Number(key))
+    if (old !== undefined && (old.kind === 'leaf' || old.kind === 'text') && jsonEquals(old.toJson(), value))
+      return
+    if (
+      old !== undefined &&
+      blocked === undefined &&
+      !isDead(old) &&
+      !old.skipped &&
+      reconcilable(old, value)
+    ) {
+      reconcile(this, old, value, path)
+      return
+    }
+    const fresh = node ?? new LeafNode(value)
+    if (container instanceof MapNode) {
+      const member = String(key)
+      if (container.mounted.has(member))
+        throw this.#invalid(
+          `"${clip(member)}" is a mounted root of another kind; it cannot become this value`,
+        )
+      if (blocked === undefined) {
+        const reason = this.#memberConflict(container, member)
+        if (reason !== undefined)
+          this.report(reason === 'already-deleted' ? 'key-deleted-concurrently' : reason, path, false)
+      }
+      fresh.skipped ||= blocked !== undefined
+      container.set(member, fresh)
+      return
+    }
+    const gone = old === undefined ? undefined : stateOf(old)
+    if (gone !== undefined && blocked === undefined) this.report(gone, path, true)
+    fresh.skipped ||= gone !== undefined || blocked !== undefined
+    container.pieces.replace(Number(key), fresh)
+  }
+
+  /** Removes a member or element of the overlay. */
+  take(
+    place: Pick<Place, 'container' | 'blocked'>,
+    key: string | number,
+    path: readonly (string | number)[],
+  ): void {
+    const { container, blocked } = place
+    if (container instanceof MapNode) {
+      const member = String(key)
+      const reason = blocked === undefined ? this.#memberConflict(container, member) : undefined
+      if (reason !== undefined) this.report(reason, path, true)
+      container.delete(member)
+      return
+    }
+    if (blocked === undefined && !this.#scene.moment.isLive) {
+      const gone = stateOf(container.get(Number(key)))
+      if (gone !== undefined) this.report(gone === 'target-deleted' ? 'already-deleted' : gone, path, true)
+    }
+    container.pieces.remove(Number(key))
+  }
+
+  /** Puts an element in. */
+  insert(place: Pick<Place, 'container' | 'blocked'>, index: number | '-', node: Node): void {
+    const { container, blocked } = place
+    if (container instanceof MapNode) return
+    node.skipped ||= blocked !== undefined
+    if (index === '-') container.pieces.append(node)
+    else container.pieces.insert(index, node)
+  }
+
+  #test(step: Step): void {
+    const { path, value = null } = step
+    const { node, blocked } = this.#read(path)
+    const failed = (): PolyphonyError =>
+      new PolyphonyError(
+        'test-failed',
+        `Operation ${step.index}: the value at "${clip(formatPointer(path))}" differs`,
+        {
+          index: step.index,
+        },
+      )
+    if (!jsonEquals(node.toJson(), value)) throw failed()
+    // What the patch itself wrote before cannot be compared with the document.
+    if (!this.#strict || this.#scene.moment.isLive || this.#wrote) return
+    if (blocked !== undefined || stateOf(node) !== undefined || !jsonEquals(this.#liveJson(node), value))
+      this.report('test-failed', path, true)
+  }
+
+  #liveJson(node: Node): JsonValue {
+    if (node === this.#root) return this.#liveRoot()
+    if (node.kind === 'leaf') return node.toJson()
+    return node.liveJson()
+  }
+
+  #assignRoot(value: JsonValue): void {
+    if (!isJsonObject(value)) throw this.#invalid('the whole state is always an object')
+    reconcile(this, this.#root, value, [])
+  }
+
+  /** `add`, `replace`, and the second half of `copy` and `move`. */
+  #write(
+    place: Place,
+    path: readonly string[],
+    value: JsonValue,
+    node: Node | undefined,
+    adds: boolean,
+  ): void {
+    const { container, token, blocked, linesOf } = place
+    if (linesOf !== undefined && (typeof value !== 'string' || value.includes('\n')))
+      throw this.#invalid('a line of a text is a string without line feed')
+    if (blocked !== undefined) this.report(blocked, path, true)
+    if (container instanceof MapNode) {
+      if (!adds && container.get(token) === undefined) throw this.#missing(path)
+      this.put(place, token, path, value, node)
+      return
+    }
+    const index = this.#index(container, token, path, adds)
+    if (adds) this.insert(place, index, node ?? new LeafNode(value))
+    else this.put(place, index, path, value, node)
+  }
+
+  #remove(place: Place, path: readonly string[]): void {
+    const { container, token, blocked } = place
+    if (blocked !== undefined) this.report(blocked, path, true)
+    if (container instanceof MapNode) {
+      if (container.mounted.has(token))
+        throw this.#refuse('mounted', `"${clip(token)}" is a mounted root, which stays`)
+      if (container.get(token) === undefined) throw this.#missing(path)
+      this.take(place, token, path)
+    } else {
+      this.take(place, this.#index(container, token, path, false), path)
+    }
+  }
+
+  #copy({ from, path }: Step): void {
+    const { node } = this.#read(from)
+    const copy = copyOf(node, this.#intake, path.length, this.#step?.index)
+    if (path.length === 0) this.#assignRoot(copy.toJson())
+    else this.#write(this.#place(path), path, copy.toJson(), copy, true)
+  }
+
+  #move({ from, path }: Step): void {
+    const { node } = this.#read(from)
+    if (from.length === path.length && from.every((token, i) => token === path[i])) return
+    if (from.length < path.length && from.every((token, i) => token === path[i]))
+      throw this.#refuse('move-into-child', 'a value cannot be moved into itself')
+    if (from.length === 0) throw this.#refuse('root', 'the whole document cannot be moved')
+    // Bounds the depth at the new place, and counts what has to be written there.
+    const copy = copyOf(node, this.#intake, path.length, this.#step?.index)
+    const source = this.#place(from)
+    const { container, token } = source
+    if (container instanceof MapNode && container.mounted.has(token))
+      throw this.#refuse('mounted', `"${clip(token)}" is a mounted root, which stays`)
+    const gone = source.blocked ?? stateOf(node)
+    const undo = this.#detach(source)
+    if (path.length === 0) {
+      this.#assignRoot(copy.toJson())
+      return
+    }
+    const target = this.#place(path)
+    if (gone !== undefined) {
+      // Both halves are skipped; the overlay still shows what the author expects.
+      if (target.blocked === undefined) this.report(gone, path, true)
+      this.#write({ ...target, blocked: target.blocked ?? gone }, path, copy.toJson(), copy, true)
+      return
+    }
+    if (target.blocked !== undefined) undo()
+    this.#write(target, path, copy.toJson(), target.linesOf === undefined ? node : undefined, true)
+  }
+
+  /** Takes out the source of a move. Returns what spares it after all, when it cannot arrive. */
+  #detach({ container, token }: Place): () => void {
+    if (container instanceof MapNode) {
+      container.delete(token)
+      return () => void container.spared.add(token)
+    }
+    const index = Number(token)
+    const element = container.pieces.at(index)
+    container.pieces.remove(index)
+    return () => {
+      if (element.node === undefined) container.spared.add(element.base)
+    }
+  }
+
+  /** The container that a path ends in. Plain JSON on the way is made editable. */
+  #place(path: readonly string[]): Place {
+    let node: Node = this.#root
+    let blocked: ConflictReason | undefined
+    for (const [depth, token] of path.slice(0, -1).entries()) {
+      const container = this.#container(node, path, depth)
+      let next = this.#child(container, token, path)
+      blocked ??= stateOf(next)
+      const expanded = next instanceof LeafNode ? next.expand(stepTexts(container.rules, token)) : undefined
+      if (expanded !== undefined) {
+        expanded.skipped = blocked !== undefined
+        if (container instanceof MapNode) container.set(token, expanded)
+        else container.pieces.replace(Number(token), expanded)
+        next = expanded
+      }
+      node = next
+    }
+    const container = this.#container(node, path, path.length - 1)
+    const token = path.at(-1) ?? ''
+    return { container, token, blocked, linesOf: node instanceof TextNode ? node : undefined }
+  }
+
+  /** The node at a path, which must exist. */
+  #read(path: readonly string[]): { node: Node; blocked: ConflictReason | undefined } {
+    let node: Node = this.#root
+    let blocked: ConflictReason | undefined
+    for (const [depth, token] of path.entries()) {
+      blocked ??= depth === 0 ? undefined : stateOf(node)
+      const expanded: Node = (node instanceof LeafNode ? node.expand(undefined) : undefined) ?? node
+      node = this.#child(this.#container(expanded, path, depth), token, path)
+    }
+    return { node, blocked }
+  }
+
+  #container(node: Node, path: readonly string[], depth: number): MapNode | ListNode {
+    if (node instanceof MapNode || node instanceof ListNode) return node
+    if (node instanceof TextNode && node.mode === 'lines') return node.lines
+    throw this.#refuse(
+      'not-a-container',
+      `"${clip(formatPointer(path.slice(0, depth)))}" is neither an object nor an array`,
+    )
+  }
+
+  #child(container: MapNode | ListNode, token: string, path: readonly string[]): Node {
+    if (container instanceof MapNode) {
+      const node = container.get(token)
+      if (node === undefined) throw this.#missing(path)
+      return node
+    }
+    const index = parseIndex(token)
+    if (index === undefined || index >= container.pieces.length) throw this.#missing(path)
+    return container.get(index)
+  }
+
+  #index(list: ListNode, token: string, path: readonly string[], adds: true): number | '-'
+  #index(list: ListNode, token: string, path: readonly string[], adds: false): number
+  #index(list: ListNode, token: string, path: readonly string[], adds: boolean): number | '-'
+  #index(list: ListNode, token: string, path: readonly string[], adds: boolean): number | '-' {
+    if (adds && token === '-') return '-'
+    const index = parseIndex(token)
+    if (index === undefined)
+      throw this.#refuse('invalid-index', `"${clip(token)}" is not an index of an array`)
+    if (index >= list.pieces.length + (adds ? 1 : 0)) throw this.#missing(path)
+    return index
+  }
+
+  /** What happened to the key since the author looked, unless the patch itself has written it. */
+  #memberConflict(map: MapNode, key: string): 'already-deleted' | 'key-set-concurrently' | undefined {
+    if (map.base === undefined || this.#scene.moment.isLive || map.written.has(key)) return undefined
+    const seen = map.original(key)
+    const newest = map.base._map.get(key)
+    const current = newest === undefined || newest.deleted ? undefined : newest
+    if (current === undefined) return seen === undefined ? undefined : 'already-deleted'
+    return seen?.item === current && seen.offset === current.length - 1 ? undefined : 'key-set-concurrently'
+  }
+
+  #ingest(step: Step): JsonValue {
+    return ingest(step.value, this.#intake, step.path.length, step.index)
+  }
+
+  #missing(path: readonly string[]): PolyphonyError {
+    return this.#refuse('missing', `there is nothing at "${clip(formatPointer(path))}"`)
+  }
+
+  #refuse(reason: string, message: string): PolyphonyError {
+    return refusal(this.#step?.index ?? 0, reason, message)
+  }
+
+  #invalid(message: string): PolyphonyError {
+    const index = this.#step?.index
+    return new PolyphonyError('invalid-value', `Operation ${index ?? 0}: ${message}`, { index })
+  }
+}
+
+/** Why nothing can be done to a node, if so. */
+function stateOf(node: Node): 'target-deleted' | 'depends-on-skipped' | undefined {
+  if (node.skipped) return 'depends-on-skipped'
+  return isDead(node) ? 'target-deleted' : undefined
+}

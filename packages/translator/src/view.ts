@@ -1,0 +1,325 @@
+import { IdSet, PolyphonyError, systemClock, type Clock } from '@polyphony/core'
+import type * as Y from 'yjs'
+import type { Address } from './address.ts'
+import { diff } from './diff.ts'
+import { Engine, type EngineOptions, type Policy, type Written } from './engine.ts'
+import { jsonEquals, type JsonValue } from './json-value.ts'
+import { live, type Moment } from './moment.ts'
+import type { Node } from './overlay.ts'
+import type { JsonPatch, PatchOperation, PatchResult } from './patch.ts'
+import { parsePointer } from './pointer.ts'
+import { projectDocument } from './project.ts'
+import { Retention, type RetainOptions } from './retention.ts'
+import { RevisionLog, toIdSet } from './revision-log.ts'
+import { createScene, follow, rootNode } from './scene.ts'
+import { Version } from './version.ts'
+import { clockOf, kindOf } from './yjs.ts'
+
+export interface JsonViewOptions extends EngineOptions {
+  /** The revisions of the document, kept by somebody else. Without it the view counts transactions as revisions. */
+  readonly log?: RevisionLog | undefined
+  /**
+   * How long versions stay readable. With `doc.gc = false` the view then also collects the content of what was deleted
+   * before that. Without it, the newest 1,000 versions can be diffed from, and nothing is ever collected.
+   */
+  readonly retain?: RetainOptions | undefined
+  /** Only for `retain.ms`. */
+  readonly clock?: Clock | undefined
+}
+
+export interface ReadOptions {
+  readonly pointer?: string | undefined
+  readonly at?: Version | undefined
+}
+
+export interface ApplyOptions {
+  /** What the author of the patch saw. Default: what is there now. */
+  readonly at?: Version | undefined
+  readonly policy?: Policy | undefined
+  readonly origin?: unknown
+}
+
+export interface AssignOptions extends ApplyOptions {
+  readonly pointer?: string | undefined
+}
+
+export interface ChangeEvent {
+  readonly version: Version
+}
+
+/**
+ * The JSON face of one `Y.Doc`. It holds no copy of the state: reading costs what is read, a diff what changed, a patch
+ * what it touches. Any number of views can share a document.
+ */
+export class JsonView {
+  readonly doc: Y.Doc
+  readonly #engine: Engine
+  readonly #log: RevisionLog
+  readonly #countsItself: boolean
+  readonly #retention: Retention
+  readonly #clock: Clock
+  readonly #listeners = new Set<(event: ChangeEvent) => void>()
+  readonly #stop: (() => void)[] = []
+  /** Deletions by patches of this view that are not recorded yet. */
+  readonly #pendingDeletes: IdSet[] = []
+  #changed = false
+
+  constructor(doc: Y.Doc, options: JsonViewOptions = {}) {
+    this.doc = doc
+    this.#engine = new Engine(doc, options)
+    this.#countsItself = options.log === undefined
+    this.#log = options.log ?? RevisionLog.startingAt(0, doc)
+    this.#log.adopt(doc)
+    this.#clock = options.clock ?? systemClock
+    this.#retention = new Retention(doc, this.#log, options.retain, this.#clock)
+    const onTransaction = (transaction: Y.Transaction): void => this.#onTransaction(transaction)
+    const onSettled = (): void => this.#settle()
+    doc.on('afterTransaction', onTransaction)
+    doc.on('afterAllTransactions', onSettled)
+    this.#stop.push(
+      () => doc.off('afterTransaction', onTransaction),
+      () => doc.off('afterAllTransactions', onSettled),
+    )
+    if (!this.#countsItself)
+      this.#stop.push(
+        this.#log.onRecord(() => {
+          this.#changed = true
+          this.#settle()
+        }),
+      )
+  }
+
+  /** What a reader sees now. O(1). */
+  get version(): Version {
+    return new Version(this.#log.revision)
+  }
+
+  /** The first revision that can still be diffed from. */
+  get oldest(): number {
+    return this.#log.oldest
+  }
+
+  /**
+   * The state, or what a pointer leads to, now or at a version. O(size of what is read); for a version also
+   * O(revisions since). Throws `pointer-not-found`, and `revision-expired` for versions that are not retained.
+   */
+  read({ pointer = '', at }: ReadOptions = {}): JsonValue {
+    const moment = this.#readable(at)
+    if (pointer === '') return projectDocument(this.doc, this.#engine.layout, moment)
+    const node = this.#follow(tokensOf(pointer), moment)
+    if (node === undefined)
+      throw new PolyphonyError('pointer-not-found', `There is nothing at "${pointer}"`, {
+        extra: { pointer },
+      })
+    return node.toJson()
+  }
+
+  /**
+   * The patch from what a version shows to what is there now: minimal, in an order in which every pointer is right, and
+   * with operations that cannot fail on that baseline. With a pointer, the patch of what is there, with pointers
+   * relative to it; `null` stands for nothing. O(changes since * depth), plus the size of what is new.
+   */
+  diff(since: Version, { pointer = '' }: { readonly pointer?: string | undefined } = {}): JsonPatch {
+    this.#outsideTransaction()
+    const moment = this.#moment(since)
+    if (moment.isLive) return []
+    if (pointer === '') return this.#diff(moment)
+    return this.#diffBelow(tokensOf(pointer), pointer, moment)
+  }
+
+  /**
+   * Applies an RFC 6902 patch that its author made while seeing `at`: every operation works on the things that the
+   * author meant, wherever they are now. Atomic: when it throws, nothing has changed.
+   *
+   * Throws `invalid-patch`, `invalid-value`, `test-failed`, `patch-too-large`; `conflict` under the policy `strict`;
+   * `revision-expired` when `at` is not retained, or is not now while `doc.gc` is on.
+   */
+  apply(patch: JsonPatch, { at, ...options }: ApplyOptions = {}): PatchResult {
+    const moment = this.#writable(at)
+    return this.#result(this.#engine.patch(patch, moment, options), at, moment)
+  }
+
+  /**
+   * Makes the state, or what is at a pointer, into `next`: carries out what differs between `at` and `next` on what is
+   * there now, so that edits of others stay. Arrays are matched by `id`, then by equality; texts by code point.
+   * Throws as `apply` does. O(size of `next` and of what it is compared with).
+   */
+  assign(next: JsonValue, { at, pointer = '', ...options }: AssignOptions = {}): PatchResult {
+    const moment = this.#writable(at)
+    return this.#result(this.#engine.assign(next, tokensOf(pointer), moment, options), at, moment)
+  }
+
+  /** Calls back after every change, once per batch of transactions, outside of any transaction. */
+  on(event: 'change', listener: (event: ChangeEvent) => void): () => void {
+    if (event !== 'change') throw new TypeError(`There is no event "${String(event)}"`)
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Collects, at once, the content of everything that was deleted before the retained window. */
+  collect(): void {
+    this.#outsideTransaction()
+    this.#retention.collect()
+  }
+
+  /** Lets go of the document. */
+  destroy(): void {
+    for (const stop of this.#stop.splice(0)) stop()
+    this.#listeners.clear()
+  }
+
+  #diff(moment: Moment, scope?: Address): PatchOperation[] {
+    const { doc } = this
+    return diff({ doc, layout: this.#engine.layout, since: moment, indexOf: walkedIndex, scope })
+  }
+
+  #diffBelow(tokens: readonly string[], pointer: string, moment: Moment): JsonPatch {
+    const then = this.#follow(tokens, moment)
+    const now = this.#follow(tokens, live)
+    if (
+      now !== undefined &&
+      then !== undefined &&
+      now.kind === then.kind &&
+      now.kind !== 'leaf' &&
+      then.kind !== 'leaf'
+    ) {
+      if (now.kind === 'map' && now.mounted.size > 0) return relative(this.#diff(moment), pointer)
+      if (now.base !== undefined && now.base === then.base) {
+        const type = now.base
+        const rules = this.#engine.layout.textsAt(tokens)
+        const kind = kindOf(type) ?? kindOfNode[now.kind]
+        return this.#diff(moment, {
+          type,
+          kind,
+          pointer: '',
+          depth: 0,
+          parent: undefined,
+          rules,
+          token: undefined,
+        })
+      }
+    }
+    const value = now?.toJson() ?? null
+    if (now === undefined && then === undefined) return []
+    if (now?.kind === 'leaf' && then?.kind === 'leaf' && jsonEquals(value, then.toJson())) return []
+    return [{ op: 'replace', path: '', value }]
+  }
+
+  #follow(tokens: readonly string[], moment: Moment): Node | undefined {
+    return follow(rootNode(createScene(moment), this.doc, this.#engine.layout, false), tokens)
+  }
+
+  #moment(version: Version): Moment {
+    return this.#log.moment(version, this.doc, !this.#countsItself && this.#isUnrecorded())
+  }
+
+  #readable(at: Version | undefined): Moment {
+    const moment = at === undefined ? live : this.#moment(at)
+    if (!moment.isLive && this.doc.gc)
+      throw new PolyphonyError(
+        'revision-expired',
+        'Only the current state can be read or patched while `doc.gc` is on, because Yjs drops what was deleted',
+      )
+    return moment
+  }
+
+  #writable(at: Version | undefined): Moment {
+    return this.#readable(at)
+  }
+
+  /** Whether the document holds changes that the log does not. O(clients). */
+  #isUnrecorded(): boolean {
+    this.#prunePending()
+    if (this.#pendingDeletes.length > 0) return true
+    for (const client of this.doc.store.clients.keys())
+      if (clockOf(this.doc, client) > (this.#log.clocks.get(client) ?? 0)) return true
+    return false
+  }
+
+  #prunePending(): void {
+    const recorded = this.#log.deletedEver
+    while (this.#pendingDeletes[0] !== undefined && isWithin(this.#pendingDeletes[0], recorded))
+      this.#pendingDeletes.shift()
+  }
+
+  #result(written: Written, at: Version | undefined, moment: Moment): PatchResult {
+    const { applied, conflicts } = written
+    if (!this.#countsItself && !written.deleted.isEmpty) this.#pendingDeletes.push(written.deleted)
+    if (this.#countsItself && moment.isLive && this.doc._transaction === null)
+      return { applied, conflicts, version: this.version }
+    const inserted = new IdSet()
+    const deleted = new IdSet()
+    if (at !== undefined) {
+      inserted.addAll(at.own.inserted)
+      deleted.addAll(at.own.deleted)
+    } else {
+      // Whoever patches what is there now has seen what this view has done and nobody has recorded yet.
+      this.#prunePending()
+      const { clientID } = this.doc
+      const recorded = this.#log.clocks.get(clientID) ?? 0
+      inserted.add(clientID, recorded, clockOf(this.doc, clientID) - recorded)
+      for (const pending of this.#pendingDeletes) deleted.addAll(pending)
+    }
+    inserted.addAll(written.inserted)
+    deleted.addAll(written.deleted)
+    const revision = at?.revision ?? this.#log.revision
+    return {
+      applied,
+      conflicts,
+      version: new Version(revision, this.#log.trimOwn(revision, { inserted, deleted })),
+    }
+  }
+
+  #onTransaction(transaction: Y.Transaction): void {
+    const { beforeState, afterState, deleteSet } = transaction
+    const clocks = new Map<number, number>()
+    for (const [client, end] of afterState) if (beforeState.get(client) !== end) clocks.set(client, end)
+    if (clocks.size === 0 && deleteSet.clients.size === 0) return
+    if (!this.#countsItself) return
+    this.#log.record(this.#log.revision + 1, clocks, toIdSet(deleteSet), this.#clock.now())
+    this.#changed = true
+  }
+
+  #settle(): void {
+    if (this.doc._transaction !== null) return
+    this.#retention.trim()
+    if (!this.#changed) return
+    this.#changed = false
+    const event = { version: this.version }
+    for (const listener of [...this.#listeners]) listener(event)
+  }
+
+  #outsideTransaction(): void {
+    if (this.doc._transaction !== null)
+      throw new PolyphonyError('invalid-request', 'A view cannot be diffed inside of an open transaction')
+  }
+}
+
+const kindOfNode = { map: 'map', list: 'array', text: 'text', xml: 'fragment' } as const
+
+function tokensOf(pointer: string): string[] {
+  return parsePointer(pointer)
+}
+
+/** The part of a patch that is below a pointer, relative to it. */
+function relative(patch: readonly PatchOperation[], pointer: string): PatchOperation[] {
+  return patch.flatMap((operation) => {
+    if (operation.path === pointer && 'value' in operation)
+      return [{ op: 'replace' as const, path: '', value: operation.value }]
+    return operation.path.startsWith(`${pointer}/`)
+      ? [{ ...operation, path: operation.path.slice(pointer.length) }]
+      : []
+  })
+}
+
+function isWithin(ids: IdSet, all: IdSet): boolean {
+  for (const { client, clock, length } of ids.entries()) if (!all.covers(client, clock, length)) return false
+  return true
+}
+
+function walkedIndex(item: Y.Item): number {
+  let index = 0
+  for (let left = item.left; left !== null; left = left.left)
+    if (!left.deleted && left.countable) index += left.length
+  return index
+}

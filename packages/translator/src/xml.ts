@@ -1,0 +1,68 @@
+import * as Y from 'yjs'
+import { expired } from './content.ts'
+import { toJsonValue, type JsonObject, type JsonValue } from './json-value.ts'
+import type { Moment } from './moment.ts'
+import type { YType } from './yjs.ts'
+
+/** A stretch of a formatted text with the same attributes: a string, or one embedded value. */
+export interface Segment {
+  readonly insert: string | { readonly embed: unknown }
+  readonly attributes: Readonly<Record<string, unknown>>
+}
+
+/**
+ * The formatted content of a text at a moment. A visible formatting mark always ends a segment, even when it changes
+ * nothing, as in `Y.Text.toDelta`. O(items of the text).
+ */
+export function segmentsAt(text: YType, moment: Moment): Segment[] {
+  const segments: Segment[] = []
+  const attributes = new Map<string, unknown>()
+  let pending = ''
+  const flush = (): void => {
+    if (pending !== '') segments.push({ insert: pending, attributes: Object.fromEntries(attributes) })
+    pending = ''
+  }
+  for (let item = text._start; item !== null; item = item.right) {
+    const presence = moment.of(item)
+    if (presence === 'unknown' || presence === 'hidden') continue
+    const { content } = item
+    if (content instanceof Y.ContentString) {
+      for (const run of moment.runs(item))
+        if (run.presence === 'visible') pending += content.str.slice(run.offset, run.offset + run.length)
+    } else if (content instanceof Y.ContentFormat) {
+      flush()
+      if (content.value === null) attributes.delete(content.key)
+      else attributes.set(content.key, content.value)
+    } else if (content instanceof Y.ContentDeleted) {
+      if (moment.count(item) > 0) throw expired()
+    } else {
+      flush()
+      const embed: unknown = content instanceof Y.ContentEmbed ? content.embed : null
+      segments.push({ insert: { embed }, attributes: Object.fromEntries(attributes) })
+    }
+  }
+  flush()
+  return segments
+}
+
+/** Formatted text as the text nodes of ProseMirror's JSON, marks sorted by name. */
+export function segmentToJson({ insert, attributes }: Segment): JsonObject {
+  const marks = Object.keys(attributes)
+    .filter((name) => name !== '__proto__')
+    .sort()
+    .map((name) => ({ type: markName(name), attrs: toJsonValue(attributes[name]) }))
+  const node: Record<string, JsonValue> =
+    typeof insert === 'string'
+      ? { type: 'text', text: insert }
+      : { type: 'embed', embed: toJsonValue(insert.embed) }
+  if (marks.length > 0) node['marks'] = marks
+  return node
+}
+
+/**
+ * y-prosemirror appends `--` and eight characters of a hash to the names of marks that may overlap with themselves;
+ * the JSON carries the plain name.
+ */
+export function markName(attribute: string): string {
+  return /^(.+)--[a-zA-Z0-9+/=]{8}$/.exec(attribute)?.[1] ?? attribute
+}
