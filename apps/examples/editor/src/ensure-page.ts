@@ -1,0 +1,34 @@
+import { authorizationOf, documentUrl, emptyPage, type DocumentAddress } from '@polyphony/example-agent'
+
+/**
+ * Sees to it that the document has its list of tasks before anybody works with it. The server makes it, once: when two
+ * windows each made a list of their own, one of the two would vanish with everything in it.
+ */
+export async function ensurePage(address: DocumentAddress): Promise<void> {
+  const url = documentUrl(address)
+  const headers = authorizationOf(address)
+  const json = { ...headers, 'content-type': 'application/json' }
+  const created = await fetch(url, {
+    method: 'PUT',
+    headers: { ...json, 'if-none-match': '*' },
+    body: JSON.stringify(emptyPage),
+  })
+  // 412: it is there already; 403: we may only read, and see what there is.
+  if (created.ok || created.status === 403) return
+  if (created.status !== 412) throw new Error(`The server answers ${created.status} to ${url}`)
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const found = await fetch(url, { headers })
+    const state: unknown = await found.json()
+    if (typeof state !== 'object' || state === null || 'tasks' in state) return
+    const patched = await fetch(url, {
+      method: 'PATCH',
+      headers: {
+        ...headers,
+        'content-type': 'application/json-patch+json',
+        'if-match': found.headers.get('etag') ?? '*',
+      },
+      body: JSON.stringify([{ op: 'add', path: '/tasks', value: [] }]),
+    })
+    if (patched.status !== 412) return
+  }
+}
