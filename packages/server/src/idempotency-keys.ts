@@ -15,8 +15,7 @@ export class IdempotencyKeys {
   }
 
   /** Lets later writes with this key wait for the one under way; when that fails, the key is free again. */
-  async await(key: string | undefined, outcome: Promise<number>): Promise<void> {
-    if (key === undefined) return
+  async await(key: string, outcome: Promise<number>): Promise<void> {
     this.#set(key, outcome)
     try {
       this.#set(key, await outcome)

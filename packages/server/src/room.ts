@@ -126,11 +126,6 @@ export class Room implements CommitSource {
     return this.#queue.isEmpty && !this.#replica.isBusy
   }
 
-  /** Whether edits wait to be stored or are being written. */
-  get hasQueued(): boolean {
-    return !this.#queue.isEmpty
-  }
-
   /** The state vector of everything that is committed or on its way to be. */
   encodeStateVector(): Uint8Array {
     return this.#frontier.encodeStateVector()
@@ -215,10 +210,12 @@ export class Room implements CommitSource {
         this.#enqueue({ authorship, ...change, committed, failed })
       })
     })
-    void this.#keys.await(
-      authorship.idempotencyKey,
-      outcome.then(({ revision }) => revision),
-    )
+    if (authorship.idempotencyKey !== undefined) {
+      void this.#keys.await(
+        authorship.idempotencyKey,
+        outcome.then(({ revision }) => revision),
+      )
+    }
     return { ...(await outcome), replayed: false }
   }
 
