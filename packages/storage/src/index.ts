@@ -8,7 +8,16 @@ export {
 } from './append-check.ts'
 export type { Bus } from './bus.ts'
 export { assertCheckpoint, refuseCheckpointAt } from './checkpoint-check.ts'
+export {
+  decodeCheckpoint,
+  decodeChunk,
+  encodeCheckpoint,
+  encodeChunk,
+  type StoredCheckpoint,
+} from './checkpoint-codec.ts'
+export { chunkBytesMax, joinBytes, rechunk, splitChunks, type ChunkReference } from './chunks.ts'
 export { closedError } from './closed-error.ts'
+export { crc32c } from './crc32c.ts'
 export { compareDocumentIds, matchesQuery } from './document-order.ts'
 export {
   isCheckpoint,
@@ -28,10 +37,23 @@ export {
   type SubscribeOptions,
   type Unsubscribe,
 } from './document-store.ts'
+export {
+  decodeEntry,
+  decodeReference,
+  encodeEntry,
+  encodeReference,
+  updateBytes,
+  type StoredEntry,
+} from './entry-codec.ts'
+export { LogFollower, type LogFollowerOptions, type OwnEntries } from './log-follower.ts'
+export { LogPositions, type LogPosition } from './log-position.ts'
+export type { LogTail, TailRequest, TailSource } from './log-tail.ts'
 export { MemoryBus } from './memory-bus.ts'
 export { documentExists, MemoryDisk } from './memory-disk.ts'
 export { MemoryStore, type MemoryStoreOptions } from './memory-store.ts'
+export { PendingCalls } from './pending-calls.ts'
 export { planRead, type ReadPlan, type Retained } from './read-plan.ts'
+export { corrupt, openRecord, sealRecord, type RecordPlace } from './record.ts'
 export {
   defaultRetention,
   retentionCut,
