@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
 import { limitTable, resolveLimits, type LimitName, type Limits } from '@polyphony/core'
+import { Expected } from './expected.ts'
 import type { Setting, Settings } from './option-sources.ts'
 import { optionSpec, type OptionName } from './options.ts'
+import { parseProjections, type Projections } from './projections.ts'
 import { UsageError } from './usage-error.ts'
 
 export type StoreLocation =
@@ -23,6 +25,7 @@ export interface Configuration {
   readonly site?: string | undefined
   readonly logLevel: LogLevel
   readonly limits: Limits
+  readonly projections: Projections
 }
 
 /**
@@ -49,6 +52,7 @@ export function parseConfiguration(
     site: parse(text('site'), (directory) => resolve(directory)),
     logLevel: parse(text('logLevel'), parseLogLevel) ?? 'info',
     limits: parseLimits(settings.limits),
+    projections: parse(text('projections'), parseProjections) ?? parseProjections('[]'),
   }
   if (configuration.authSecret === undefined && !isLoopback(configuration.host)) {
     throw new UsageError(
@@ -58,9 +62,6 @@ export function parseConfiguration(
   }
   return configuration
 }
-
-/** Thrown by a parser: what a value should have been. */
-class Expected extends Error {}
 
 function parse<T>(setting: Setting | undefined, parser: (text: string) => T): T | undefined {
   return parseAll(setting, parser)[0]

@@ -10,10 +10,14 @@ import { createWelcomeDocument, welcomeDocumentId } from './welcome-document.ts'
 
 const examples = new URL('../../examples/', import.meta.url)
 
+/** The page's text is a root of its own, at `/text`; tasks and the rest are in the root map `state`. */
+const projections = '[{"documents": "**", "mounts": {"/text": {"kind": "text", "name": "text"}}}]'
+
 /** Runs a server with the example page until it is told to stop, and says in plain words what there is to see. */
 export async function demo(args: readonly string[], env: Environment): Promise<number> {
   const page = fileURLToPath(new URL('editor/dist', examples))
-  const configuration = parseConfiguration(readSettings(args, env), { site: page, logLevel: 'warn' })
+  const settings = readSettings(args, env)
+  const configuration = parseConfiguration(settings, { site: page, logLevel: 'warn', projections })
   if (configuration.site === page && !existsSync(page))
     throw new StartError(`The example page is not built (no ${page}). In the repository: pnpm run build.`)
   const log = createLog(configuration.logLevel)

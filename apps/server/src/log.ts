@@ -11,7 +11,7 @@ const secretPaths = ['token', 'authorization', 'secret', 'authSecret', 'cookie']
 export function createLog(level: LogLevel, destination?: DestinationStream): Logger {
   const options = {
     level,
-    base: undefined,
+    base: null,
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: secretPaths, censor: '[redacted]' },

@@ -97,6 +97,7 @@ function parseFile(path: string): Readonly<Record<string, unknown>> {
 /** File values as the flags would give them: numbers as text, lists as repeated values, limits as `name=number`. */
 function textsOf(name: OptionName, value: unknown, path: string): string[] {
   const spec = optionSpec(name)
+  if (name === 'projections') return [JSON.stringify(value)]
   const entries =
     name === 'limits' && isRecord(value)
       ? Object.entries(value).map(([limit, number]) => `${limit}=${String(number)}`)

@@ -92,6 +92,14 @@ export const optionTable = {
     meaning:
       'Another value for a limit, as "bodyBytesMax=1048576"; the limits are listed in the documentation',
   },
+  projections: {
+    flag: 'projections',
+    env: 'POLYPHONY_PROJECTIONS',
+    file: 'projections',
+    value: 'JSON',
+    meaning:
+      'How documents appear as JSON: a list of {"documents": PATTERN, "mounts": …}, of which the first that fits counts',
+  },
   config: {
     flag: 'config',
     env: 'POLYPHONY_CONFIG',

@@ -8,21 +8,15 @@ import { openStore } from './store.ts'
 /** How long sessions, feeds and unsaved edits get to end properly after a stop signal. */
 export const stopDeadlineMs = 10_000
 
-type ServerOptions = Parameters<typeof createPolyphonyServer>[0]
-
 /** Starts a server as configured. Throws a `StartError` that says why it could not. */
-export async function startServer(
-  configuration: Configuration,
-  log: Logger,
-  more: Partial<ServerOptions> = {},
-): Promise<PolyphonyServer> {
-  const { authSecret, host, hosts, limits, origins, port, site } = configuration
+export async function startServer(configuration: Configuration, log: Logger): Promise<PolyphonyServer> {
+  const { authSecret, projections, store: location, host, port, hosts, origins, limits, site } = configuration
+  const authorize = authSecret === undefined ? undefined : jwtAuthorizer({ secret: authSecret })
   try {
-    const store = await openStore(configuration.store)
-    const options = { store, host, port, hosts, origins, limits, site, logger: log, ...more }
-    const authorize = authSecret === undefined ? undefined : jwtAuthorizer({ secret: authSecret })
+    const store = await openStore(location)
+    const options = { store, host, port, hosts, origins, limits, site, authorize, logger: log }
     try {
-      return await createPolyphonyServer({ ...options, authorize })
+      return await createPolyphonyServer({ ...options, projection: projections })
     } catch (error) {
       await store.close()
       throw error

@@ -6,6 +6,7 @@ export {
   type Authorize,
   type Principal,
 } from './authorization.ts'
+export { compileDocumentGlob } from './document-glob.ts'
 export type { Authorship, DocumentHandle, Documents, EditOutcome } from './document-handle.ts'
 export { jwtAuthorizer } from './jwt.ts'
 export { metricSpecs, metricTable, type MetricName } from './metric-table.ts'
