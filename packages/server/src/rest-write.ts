@@ -122,6 +122,10 @@ async function edit(
   const handle = await openForEdit(exchange, documentId, options.mustExist)
   try {
     const outcome: EditOutcome<Planned> = await handle.edit(authorship, (view) => plan(view, handle))
+    if (outcome.revision === 0 && !handle.hasQueued) {
+      await createEmpty(exchange, documentId)
+      return
+    }
     const planned = outcome.result
     // Somebody who saw the newest state and then edited it has seen the entry of that edit; somebody who had seen an
     // older one has not seen what came between.
@@ -135,6 +139,23 @@ async function edit(
         : { applied: planned.result.applied, conflicts: planned.result.conflicts }),
       ...(outcome.replayed ? { replayed: true } : {}),
     })
+  } finally {
+    handle.release()
+  }
+}
+
+/** A write that leaves a new document empty has no entry to bring it into being. */
+async function createEmpty(exchange: Exchange, documentId: string): Promise<void> {
+  try {
+    await exchange.documents.create(documentId)
+  } catch (error) {
+    // It was created empty before, or by somebody else just now.
+    if (!isPolyphonyError(error) || error.code !== 'document-exists') throw error
+  }
+  const handle = await exchange.documents.open(documentId)
+  try {
+    const token = formatRevision(handle.revision, handle.incarnation)
+    sendWritten(exchange, handle, handle.revision, token, { applied: 0, conflicts: [] })
   } finally {
     handle.release()
   }
@@ -178,25 +199,23 @@ function sendWritten(
   )
 }
 
+/** What is at the pointer becomes `next`; where nothing is yet, it is added. */
 function assign(view: JsonView, next: JsonValue, pointer: string, at: Version | undefined): PatchResult {
-  try {
-    return view.assign(next, { pointer, at })
-  } catch (error) {
-    // The member may be new; whether its parent is there, the patch finds out.
-    if (pointer === '' || !isPolyphonyError(error) || error.code !== 'pointer-not-found') throw error
-    return view.apply([{ op: 'add', path: pointer, value: next }], { at })
-  }
+  if (pointer === '' || valueAt(view, pointer, at) !== undefined) return view.assign(next, { pointer, at })
+  return view.apply([{ op: 'add', path: pointer, value: next }], { at })
 }
 
 function operationsOf(view: JsonView, patch: JsonValue, at: Version | undefined): JsonPatch {
-  return mergePatchOperations(patch, (pointer) => {
-    try {
-      return view.read({ pointer, at })
-    } catch (error) {
-      if (isPolyphonyError(error) && error.code === 'pointer-not-found') return undefined
-      throw error
-    }
-  })
+  return mergePatchOperations(patch, (pointer) => valueAt(view, pointer, at))
+}
+
+function valueAt(view: JsonView, pointer: string, at: Version | undefined): JsonValue | undefined {
+  try {
+    return view.read({ pointer, at })
+  } catch (error) {
+    if (isPolyphonyError(error) && error.code === 'pointer-not-found') return undefined
+    throw error
+  }
 }
 
 /** The base of a three-way assignment; an `If-Match` that names nothing we can read has failed. */

@@ -1,0 +1,58 @@
+import { HttpAgent, verifyEvents } from '@ag-ui/client'
+import { HttpAgent as HttpAgent57, verifyEvents as verifyEvents57 } from 'ag-ui-client-0-0-57'
+import { HttpAgent as HttpAgent59, verifyEvents as verifyEvents59 } from 'ag-ui-client-0-0-59'
+import { from, lastValueFrom, toArray, type Observable } from 'rxjs'
+
+/** What the tests use of an official agent, whichever its version. */
+export interface OfficialAgent {
+  state: unknown
+  readonly headers: Record<string, string>
+  subscribe(subscriber: { onEvent?: (params: { event: AgentEvent }) => void }): { unsubscribe(): void }
+  runAgent(parameters?: { runId?: string; forwardedProps?: unknown }): Promise<unknown>
+  abortRun(): void
+}
+
+export interface AgentEvent {
+  readonly type: string
+  readonly threadId?: string
+  readonly runId?: string
+  readonly snapshot?: unknown
+  readonly delta?: readonly { readonly op: string; readonly path: string }[]
+  readonly code?: string
+  readonly name?: string
+  readonly value?: unknown
+  readonly protocolVersion?: string
+  readonly metadata?: {
+    readonly polyphony?: { documentId: string; version: string; previous: string | null; partial?: true }
+  }
+}
+
+type AgentConfig = {
+  url: string
+  headers?: Record<string, string>
+  initialState?: unknown
+  threadId?: string
+}
+type AgentClass = new (config: AgentConfig) => OfficialAgent
+type Verify = () => (source: Observable<AgentEvent>) => Observable<AgentEvent>
+
+const clients = {
+  '1.0.0': { Agent: HttpAgent, verify: verifyEvents },
+  '0.0.59': { Agent: HttpAgent59, verify: verifyEvents59 },
+  '0.0.57': { Agent: HttpAgent57, verify: verifyEvents57 },
+} as const
+export type ClientVersion = keyof typeof clients
+export const clientVersions = Object.keys(clients) as ClientVersion[]
+
+export function openAgent(version: ClientVersion, config: AgentConfig): OfficialAgent {
+  const Agent = clients[version].Agent as unknown as AgentClass
+  return new Agent(config)
+}
+
+/** Rejects when the official verifier of any of the versions refuses the stream. */
+export async function verifyStream(events: readonly AgentEvent[]): Promise<void> {
+  for (const version of clientVersions) {
+    const verify = clients[version].verify as unknown as Verify
+    await lastValueFrom(verify()(from(events)).pipe(toArray()))
+  }
+}
