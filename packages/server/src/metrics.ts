@@ -6,7 +6,7 @@ export interface Metrics {
   /** Where the parts of the server report to. */
   readonly telemetry: Telemetry
   /** The text that Prometheus reads, and its content type. */
-  render(): Promise<{ readonly contentType: string; readonly body: string }>
+  readonly render: () => Promise<{ readonly contentType: string; readonly body: string }>
 }
 
 export interface MetricsOptions {

@@ -28,7 +28,7 @@ export function isNotModified(headers: IncomingHttpHeaders, token: string): bool
 }
 
 /** The one version in `If-Match`; `*` when any will do. Throws `invalid-request` for a list. */
-export function parseIfMatch(headers: IncomingHttpHeaders): '*' | string | undefined {
+export function parseIfMatch(headers: IncomingHttpHeaders): string | undefined {
   const tags = parseEntityTags(headers['if-match'], 'If-Match')
   if (tags === undefined || tags === '*') return tags
   if (tags.length === 1) return tags[0]

@@ -18,7 +18,8 @@ export async function readBody(
     throw tooLarge(limits.bodyBytesMax)
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of request) {
+  // Leaving the loop must not destroy the request, or the client would never see why it is refused.
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     const buffer = chunk as Buffer
     bytes += buffer.byteLength
     if (bytes > limits.bodyBytesMax) throw tooLarge(limits.bodyBytesMax)

@@ -22,7 +22,7 @@ export function parseRequestTarget(target: string): RequestTarget {
   const query = new URLSearchParams(mark < 0 ? '' : beforeFragment.slice(mark + 1))
   const token = query.get('token') ?? undefined
   query.delete('token')
-  return { path, query, token, redacted: query.size === 0 ? path : `${path}?${query}` }
+  return { path, query, token, redacted: query.size === 0 ? path : `${path}?${query.toString()}` }
 }
 
 /** Decodes one segment of a path. Throws `invalid-document-id` for broken percent-encoding. */

@@ -1,4 +1,4 @@
-import { parseDocumentId, PolyphonyError } from '@polyphony/core'
+import { isPolyphonyError, parseDocumentId, PolyphonyError } from '@polyphony/core'
 import type { DocumentRequestHandler, Exchange, RequestHandler } from './request-handler.ts'
 import { decodeSegment } from './request-target.ts'
 
@@ -29,9 +29,20 @@ export function matchRoute(routes: Routes, path: string): Match | undefined {
   if (segment === undefined || !Object.hasOwn(routes.documents, below)) return undefined
   const methods = routes.documents[below]
   if (methods === undefined) return undefined
-  return match(`/v1/documents/{id}${below}`, methods, (handler, exchange) =>
-    handler(exchange, parseDocumentId(decodeSegment(segment))),
-  )
+  return match(`/v1/documents/{id}${below}`, methods, async (handler, exchange) => {
+    const documentId = parseDocumentId(decodeSegment(segment))
+    try {
+      await handler(exchange, documentId)
+    } catch (error) {
+      throw naming(documentId, error)
+    }
+  })
+}
+
+/** Errors of parts that know of no documents say which one it was all the same. */
+function naming(documentId: string, error: unknown): unknown {
+  if (!isPolyphonyError(error) || error.details.documentId !== undefined) return error
+  return new PolyphonyError(error.code, error.message, { ...error.details, documentId, cause: error })
 }
 
 function match<Handler>(

@@ -1,7 +1,7 @@
 import { compactEvents, type BaseEvent } from '@ag-ui/client'
 import jsonPatch from 'fast-json-patch'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import * as Y from 'yjs'
+import type * as Y from 'yjs'
 import {
   clientVersions,
   openAgent,

@@ -215,7 +215,7 @@ const fastPace = {
 interface OpenStream {
   readonly response: IncomingMessage
   /** Everything so far, decompressed. */
-  text(): string
+  readonly text: () => string
   readonly ended: Promise<void>
 }
 

@@ -266,7 +266,10 @@ describe('PATCH', () => {
           ),
         ),
       )
-      expect(answers.map(({ status }) => status).toSorted()).toEqual([200, ...Array<number>(19).fill(412)])
+      expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([
+        200,
+        ...Array<number>(19).fill(412),
+      ])
     }
     const { body, version } = await get('a')
     expect(Object.keys(body as object).length).toBeLessThanOrEqual(6)

@@ -7,7 +7,9 @@ import { from, lastValueFrom, toArray, type Observable } from 'rxjs'
 export interface OfficialAgent {
   state: unknown
   readonly headers: Record<string, string>
-  subscribe(subscriber: { onEvent?: (params: { event: AgentEvent }) => void }): { unsubscribe(): void }
+  subscribe(subscriber: { onEvent?: (params: { event: AgentEvent }) => void }): {
+    readonly unsubscribe: () => void
+  }
   runAgent(parameters?: { runId?: string; forwardedProps?: unknown }): Promise<unknown>
   abortRun(): void
 }
