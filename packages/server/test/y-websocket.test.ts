@@ -116,7 +116,7 @@ describe('commit, then apply', () => {
     const reader = edit(server, 'doc')
     await synced(reader)
     gate.hold()
-    const [update] = updatesOf((doc) => doc.getText('text').insert(0, 'secret')) as [Uint8Array]
+    const update = updatesOf((doc) => doc.getText('text').insert(0, 'secret'))[0]!
     writer.sendUpdate(update)
     await until('the append to be under way', () => gate.appends.length === 1)
     const joiner = edit(server, 'doc')
@@ -127,7 +127,7 @@ describe('commit, then apply', () => {
     expect(writer.sync(2)).toEqual([])
     gate.release()
     await writer.received('its echo', (client) => client.sync(2).length === 1)
-    expect(writer.sync(2)[0]?.payload).toEqual(new Uint8Array(update))
+    expect(writer.sync(2)[0]?.payload).toEqual(update)
     await until(
       'readers to have it',
       () =>
