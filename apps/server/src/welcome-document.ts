@@ -5,21 +5,18 @@ export const welcomeDocumentId = 'welcome'
 
 const text = `# Welcome to the shared page
 
-You, your collegues and an AI agent are writing in this document, all at once.
-Open this page in a second window and type in both: the edits merge, and each is stored before anybody sees it.
+You, your collegues and an agent are writing in this document, all at once. Open this page in a second window and type in both: the edits merge, and each is stored before anybody else sees it.
 
 ## things to try
 
-TODO: Ask the agent with the button on the right
+TODO: Ask the agent with the button beside this text
 TODO: Keep typing here while it works
-TODO: Pull the plug with kill -9, start the server again, and find everything still here
+TODO: Stop the server with kill -9, start it again, and find everything still here
 DONE: Start the server
 
 ## what the agent does
 
-It reads the document through AG-UI and writes by JSON Patch, anchored to what it saw. It corrects teh typos
-that it knows, gives headings their capitals, and turns the lines above into tasks. There is no model behind it, so it
-will definately do the same for you tomorrow.
+It reads teh document through AG-UI and writes by JSON Patch, anchored to what it saw. It corrects typos, gives headings their capitals, and makes tasks of TODO lines. There is no model behind it, so it will definately do the same tomorrow.
 `
 
 const state = {

@@ -28,7 +28,7 @@ export function bindAgentCard(
   const render = (): void => {
     const working = isWorking()
     const text =
-      problem || presence().note || (keep.checked ? 'Watching' : 'Fixes typos, headings and TODO lines')
+      problem || presence().note || (keep.checked ? 'Watching' : 'Minds typos, headings and TODO lines')
     note.textContent = working ? `${text}…` : text
     card?.classList.toggle('working', working)
     ask.textContent = running !== undefined && !keep.checked ? 'Stop' : 'Ask the agent'

@@ -1,3 +1,4 @@
+import './zod-without-eval.ts'
 import { EditorView } from '@codemirror/view'
 import * as Y from 'yjs'
 import { bindAgentCard } from './agent-card.ts'

@@ -27,35 +27,27 @@ export function bindStateView(): (state: unknown) => void {
       const known = shown.get(line.key)
       const current = known ?? createLine(line)
       shown.set(line.key, current)
-      if (known !== undefined && known.value !== line.value) {
-        current.text.textContent = line.value
-        current.value = line.value
-      }
-      if (known === undefined || known.value !== line.value || current.text.className !== line.kind)
-        current.text.className = line.kind
       if (panel.children[at] !== current.row) panel.insertBefore(current.row, panel.children[at] ?? null)
+      if (known?.value === line.value) continue
+      current.text.textContent = line.value
+      current.text.className = line.kind
+      current.value = line.value
+      if (!isFirst) light(current.row)
     }
     isFirst = false
-  }
-  const light = (line: ShownLine): void => {
-    if (!isFirst) line.row.animate(...flash())
   }
   return (state) => {
     next = state
     if (isScheduled) return
     isScheduled = true
-    requestAnimationFrame(() => {
-      const before = new Map([...shown].map(([key, { value }]) => [key, value]))
-      draw()
-      for (const [key, line] of shown) if (before.get(key) !== line.value) light(line)
-    })
+    requestAnimationFrame(draw)
   }
 }
 
-function flash(): [Keyframe[], number] {
-  const color = getComputedStyle(document.documentElement).getPropertyValue('--flash')
+function light(row: HTMLElement): void {
+  const color = getComputedStyle(row).getPropertyValue('--flash')
   const still = matchMedia('(prefers-reduced-motion: reduce)').matches
-  return [[{ backgroundColor: color }, { backgroundColor: 'transparent' }], still ? 1 : 1_200]
+  row.animate([{ backgroundColor: color }, { backgroundColor: 'transparent' }], still ? 1 : 1_200)
 }
 
 function createLine({ depth, name, kind, value }: JsonLine): ShownLine {
