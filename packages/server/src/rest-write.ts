@@ -127,13 +127,7 @@ async function edit(
       return
     }
     const planned = outcome.result
-    // Somebody who saw the newest state and then edited it has seen the entry of that edit; somebody who had seen an
-    // older one has not seen what came between.
-    const token =
-      planned?.at === undefined
-        ? formatRevision(outcome.revision, handle.incarnation)
-        : formatVersion(planned.result.version, handle.incarnation)
-    sendWritten(exchange, handle, outcome.revision, token, {
+    sendWritten(exchange, handle, outcome.revision, anchorOf(outcome, handle), {
       ...(planned === undefined
         ? {}
         : { applied: planned.result.applied, conflicts: planned.result.conflicts }),
@@ -142,6 +136,17 @@ async function edit(
   } finally {
     handle.release()
   }
+}
+
+/**
+ * The token for the author's next patch. Who saw the newest state and then edited it has seen the entry of that edit; who
+ * had seen an older one has not seen what came between, and its own edits are added to what it had seen. When these have
+ * become too many to be carried in a token, the author is taken to have seen everything up to its edit.
+ */
+function anchorOf({ result, revision }: EditOutcome<Planned>, { incarnation }: DocumentHandle): string {
+  if (result?.at === undefined || !result.result.version.isPortable)
+    return formatRevision(revision, incarnation)
+  return formatVersion(result.result.version, incarnation)
 }
 
 /** A write that leaves a new document empty has no entry to bring it into being. */
