@@ -55,11 +55,12 @@ function* members<Key extends string | number>(
       continue
     }
     run.push([key, value])
-    runLength += size
+    // The bound counts a number as one digit and leaves out key and separator.
+    runLength += size + 8 + (typeof key === 'string' ? key.length : 0)
     if (runLength >= length) yield* flush()
   }
   yield* flush()
-  yield close
+  yield separator === open ? open + close : close
 }
 
 /** Without a prototype, `__proto__` is a key like any other. */
