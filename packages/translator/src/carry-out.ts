@@ -10,8 +10,9 @@ import { structUnits } from './unit-ranges.ts'
 /** One step of the work on the document. None of them can fail. */
 export type Action = (writer: Writer) => void
 
+/** The work that a patch makes. */
 export interface Work {
-  readonly actions: Action[]
+  readonly actions: readonly Action[]
   /** The ids of what the author takes for deleted afterwards, also of what others had deleted before. */
   readonly removed: IdSet
 }
@@ -21,28 +22,45 @@ export interface Work {
  * items that the author saw. Reads the document as it is, so all of it is collected before any of it is done.
  * O(what the patch touched).
  */
-export function actionsOf(root: Node): Work {
-  const work = { actions: [], removed: new IdSet() }
+export function workOf(root: Node): Work {
+  const work = new Collector()
   visit(root, work)
   return work
 }
 
-function visit(node: Node, work: Work): void {
-  if (node.skipped || isDead(node)) return
-  switch (node.kind) {
-    case 'leaf':
-    case 'xml':
-      return
-    case 'map':
-      return visitMap(node, work)
-    case 'list':
-      return visitList(node, work)
-    case 'text':
-      return visitText(node, work)
+class Collector implements Work {
+  readonly actions: Action[] = []
+  readonly removed = new IdSet()
+  /** Levels of deleted containers around: what the author removed there stays removed for it, nothing can be done. */
+  dead = 0
+
+  add(action: Action): void {
+    if (this.dead === 0) this.actions.push(action)
   }
 }
 
-function visitMap(node: MapNode, work: Work): void {
+function visit(node: Node, work: Collector): void {
+  if (node.skipped) return
+  const dead = isDead(node) ? 1 : 0
+  work.dead += dead
+  switch (node.kind) {
+    case 'leaf':
+    case 'xml':
+      break
+    case 'map':
+      visitMap(node, work)
+      break
+    case 'list':
+      visitList(node, work)
+      break
+    case 'text':
+      visitText(node, work)
+      break
+  }
+  work.dead -= dead
+}
+
+function visitMap(node: MapNode, work: Collector): void {
   const { base } = node
   for (const child of node.mounted.values()) visit(child, work)
   if (base === undefined) return
@@ -61,15 +79,15 @@ function visitMap(node: MapNode, work: Work): void {
       }
       // What someone else has set meanwhile stays.
       if (current !== undefined && current === original?.item && !current.deleted && !node.spared.has(key))
-        work.actions.push((writer) => writer.deleteItem(current))
+        work.add((writer) => writer.deleteItem(current))
       continue
     }
     const spec = specOf(child, stepTexts(node.rules, key))
-    if (spec !== undefined) work.actions.push((writer) => writer.setMember(base, key, spec))
+    if (spec !== undefined) work.add((writer) => writer.setMember(base, key, spec))
   }
 }
 
-function visitList(node: ListNode, work: Work): void {
+function visitList(node: ListNode, work: Collector): void {
   const { base, scene } = node
   if (base === undefined || scene === undefined || !node.isTouched) return
   const { moment } = scene
@@ -77,7 +95,7 @@ function visitList(node: ListNode, work: Work): void {
   let specs: Spec[] = []
   let position = 0
   const flush = (): void => {
-    if (specs.length > 0) work.actions.push(insertion(node, anchor, moment, specs))
+    if (specs.length > 0) work.add(insertion(node, anchor, moment, specs))
     specs = []
   }
   for (const piece of node.pieces.pieces()) {
@@ -100,7 +118,7 @@ function visitList(node: ListNode, work: Work): void {
     for (const { client, clock, count, index } of structUnits(node.list, from, length)) {
       if (count === 1 && node.spared.has(index)) continue
       work.removed.add(client, clock, count)
-      work.actions.push((writer) => writer.deleteUnits(base, client, clock, count))
+      work.add((writer) => writer.deleteUnits(base, client, clock, count))
     }
   }
   flush()
@@ -130,7 +148,7 @@ function* touchedInPlace(node: ListNode): IterableIterator<Node> {
   }
 }
 
-function visitText(node: TextNode, work: Work): void {
+function visitText(node: TextNode, work: Collector): void {
   const { base, scene } = node
   if (base === undefined || scene === undefined || !node.isWritten) return
   const edits = diffText(node.original, node.text)
@@ -142,9 +160,9 @@ function visitText(node: TextNode, work: Work): void {
     const anchor = at === 0 ? undefined : idAt(list.locate(at - 1))
     for (const { client, clock, count } of structUnits(list, at, remove)) {
       work.removed.add(client, clock, count)
-      work.actions.push((writer) => writer.deleteUnits(base, client, clock, count))
+      work.add((writer) => writer.deleteUnits(base, client, clock, count))
     }
-    if (insert !== '') work.actions.push((writer) => writer.insertText(base, anchor, moment, insert))
+    if (insert !== '') work.add((writer) => writer.insertText(base, anchor, moment, insert))
   }
 }
 

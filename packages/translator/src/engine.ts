@@ -1,6 +1,6 @@
 import { IdSet, PolyphonyError, resolveLimits, type LimitName } from '@polyphony/core'
 import type * as Y from 'yjs'
-import { actionsOf } from './carry-out.ts'
+import { workOf } from './carry-out.ts'
 import type { IngestLimits } from './ingest.ts'
 import type { JsonValue } from './json-value.ts'
 import type { Moment } from './moment.ts'
@@ -77,7 +77,7 @@ export class Engine {
           extra: { conflicts },
         },
       )
-    const { actions, removed } = actionsOf(root)
+    const { actions, removed } = workOf(root)
     const skipped = new Set(conflicts.filter((conflict) => conflict.skipped).map(({ index }) => index))
     const inserted = new IdSet()
     const deleted = new IdSet()

@@ -17,7 +17,7 @@ export type Piece<N extends object> = BasePiece | NodePiece<N>
 
 /** An element of the list as the patch has it so far. */
 export type Element<N extends object> =
-  | { readonly node: N }
+  | { readonly node: N; readonly base?: undefined }
   | { readonly node: undefined; readonly base: number }
 
 const blockMax = 512

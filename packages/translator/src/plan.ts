@@ -49,9 +49,10 @@ export class Planner {
         return this.#test(step)
       case 'add':
       case 'replace': {
+        const place = path.length === 0 ? undefined : this.#place(path)
         const value = this.#ingest(step)
-        if (path.length === 0) this.#assignRoot(value)
-        else this.#write(this.#place(path), path, value, undefined, op === 'add')
+        if (place === undefined) this.#assignRoot(value)
+        else this.#write(place, path, value, undefined, op === 'add')
         break
       }
       case 'remove':
@@ -99,6 +100,7 @@ export class Planner {
     const fresh = node ?? new LeafNode(value)
     if (container instanceof MapNode) {
       const member = String(key)
+      if (member === '__proto__') throw this.#invalid('the key "__proto__" is refused')
       if (container.mounted.has(member))
         throw this.#invalid(
           `"${clip(member)}" is a mounted root of another kind; it cannot become this value`,
@@ -112,9 +114,14 @@ export class Planner {
       container.set(member, fresh)
       return
     }
-    const gone = old === undefined ? undefined : stateOf(old)
-    if (gone !== undefined && blocked === undefined) this.report(gone, path, true)
-    fresh.skipped ||= gone !== undefined || blocked !== undefined
+    const gone = blocked ?? (old === undefined ? undefined : stateOf(old))
+    if (gone !== undefined) {
+      if (blocked === undefined) this.report(gone, path, true)
+      fresh.skipped = true
+      // What was not replaced is still there for the author.
+      const { base } = container.pieces.at(Number(key))
+      if (base !== undefined) container.spared.add(base)
+    }
     container.pieces.replace(Number(key), fresh)
   }
 
@@ -149,17 +156,14 @@ export class Planner {
   }
 
   #test(step: Step): void {
-    const { path, value = null } = step
+    const { index, path, value = null } = step
     const { node, blocked } = this.#read(path)
-    const failed = (): PolyphonyError =>
-      new PolyphonyError(
+    if (!jsonEquals(node.toJson(), value))
+      throw new PolyphonyError(
         'test-failed',
-        `Operation ${step.index}: the value at "${clip(formatPointer(path))}" differs`,
-        {
-          index: step.index,
-        },
+        `Operation ${index}: the value at "${clip(formatPointer(path))}" is another`,
+        { index },
       )
-    if (!jsonEquals(node.toJson(), value)) throw failed()
     // What the patch itself wrote before cannot be compared with the document.
     if (!this.#strict || this.#scene.moment.isLive || this.#wrote) return
     if (blocked !== undefined || stateOf(node) !== undefined || !jsonEquals(this.#liveJson(node), value))
@@ -328,14 +332,19 @@ export class Planner {
     return index
   }
 
-  /** What happened to the key since the author looked, unless the patch itself has written it. */
+  /** What others did to the key since the author looked, unless the patch itself has set it. */
   #memberConflict(map: MapNode, key: string): 'already-deleted' | 'key-set-concurrently' | undefined {
-    if (map.base === undefined || this.#scene.moment.isLive || map.written.has(key)) return undefined
-    const seen = map.original(key)
+    if (map.base === undefined || this.#scene.moment.isLive) return undefined
+    const written = map.written.has(key)
+    if (written && map.get(key) !== undefined) return undefined
+    const original = map.original(key)
     const newest = map.base._map.get(key)
     const current = newest === undefined || newest.deleted ? undefined : newest
-    if (current === undefined) return seen === undefined ? undefined : 'already-deleted'
-    return seen?.item === current && seen.offset === current.length - 1 ? undefined : 'key-set-concurrently'
+    const isSame =
+      original !== undefined && original.item === current && original.offset === current.length - 1
+    if (isSame) return undefined
+    if (current !== undefined) return 'key-set-concurrently'
+    return original === undefined || written ? undefined : 'already-deleted'
   }
 
   #ingest(step: Step): JsonValue {

@@ -53,9 +53,17 @@ function reconcileList(planner: Planner, node: ListNode, value: readonly JsonVal
     const paired = Math.min(removed, added)
     for (let k = added - 1; k >= paired; k--)
       planner.insert(place, i + 1 + removed, new LeafNode(value[j + 1 + k] ?? null))
-    for (let k = removed - 1; k >= paired; k--) planner.take(place, i + 1 + k, [...path, i + 1 + k])
-    for (let k = paired - 1; k >= 0; k--)
-      planner.put(place, i + 1 + k, [...path, i + 1 + k], value[j + 1 + k] ?? null)
+    for (let k = removed - 1; k >= 0; k--) {
+      const index = i + 1 + k
+      const next = k < paired ? (value[j + 1 + k] ?? null) : undefined
+      if (next !== undefined && reconcilable(node.get(index), next)) {
+        planner.put(place, index, [...path, index], next)
+        continue
+      }
+      // Not a replacement: the new element is wanted even if somebody else has removed the old one.
+      planner.take(place, index, [...path, index])
+      if (next !== undefined) planner.insert(place, index, new LeafNode(next))
+    }
     if (i >= 0 && !jsonEquals(old[i], value[j])) planner.put(place, i, [...path, i], value[j] ?? null)
     ;[oldEnd, nextEnd] = [i, j]
   }

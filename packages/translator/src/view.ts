@@ -224,6 +224,7 @@ export class JsonView {
   }
 
   #writable(at: Version | undefined): Moment {
+    this.#outsideTransaction()
     return this.#readable(at)
   }
 
@@ -291,7 +292,10 @@ export class JsonView {
 
   #outsideTransaction(): void {
     if (this.doc._transaction !== null)
-      throw new PolyphonyError('invalid-request', 'A view cannot be diffed inside of an open transaction')
+      throw new PolyphonyError(
+        'invalid-request',
+        'Neither diffs nor patches are possible inside of an open transaction',
+      )
   }
 }
 
