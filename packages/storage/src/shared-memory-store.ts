@@ -56,6 +56,7 @@ class Subscription {
   #unwatch: (() => void) | undefined
   #stopped = false
   #changed = false
+  #running = false
   #pumping: Promise<void> | undefined
 
   constructor(
@@ -104,9 +105,9 @@ class Subscription {
 
   #wake(): void {
     this.#changed = true
-    this.#pumping ??= this.#pump().finally(() => {
-      this.#pumping = undefined
-    })
+    if (this.#running) return
+    this.#running = true
+    this.#pumping = this.#pump()
   }
 
   async #pump(): Promise<void> {
@@ -125,6 +126,8 @@ class Subscription {
         this.end(toPolyphonyError(error, 'store-failed', { documentId: this.#documentId }))
       }
     }
+    // In the same turn as the check above: whoever wakes it after that finds nobody running.
+    this.#running = false
   }
 
   async #readOn(): Promise<readonly LogEntry[]> {

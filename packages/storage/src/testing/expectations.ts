@@ -72,7 +72,9 @@ function membersOf(value: object): Map<string, unknown> {
 }
 
 function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
-  return left.length === right.length && left.every((byte, index) => byte === right[index])
+  if (left.length !== right.length) return false
+  for (let at = 0; at < left.length; at++) if (left[at] !== right[at]) return false
+  return true
 }
 
 function show(value: unknown): string {

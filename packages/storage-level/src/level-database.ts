@@ -1,0 +1,154 @@
+import { PolyphonyError, isPolyphonyError, type Logger } from '@polyphony/core'
+import type { AbstractLevel, AbstractSnapshot } from 'abstract-level'
+import type { Key, KeyRange } from './keys.ts'
+
+/** Any database of the `level` family whose native format is bytes. */
+export type AnyLevel = AbstractLevel<string | Buffer | Uint8Array, unknown, unknown>
+
+export type Operation =
+  | { readonly type: 'put'; readonly key: Key; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: Key }
+
+export type Snapshot = AbstractSnapshot | undefined
+
+const encodings = { keyEncoding: 'view', valueEncoding: 'view' } as const
+
+/**
+ * The one place that touches the database. A write that failed leaves LevelDB's own log in an unknown state: what is
+ * written after a torn record could be dropped by the next recovery, although it was acknowledged. So after a failure
+ * nothing more is written until the database has been closed and opened again, which recovers the log up to the tear.
+ */
+export class LevelDatabase {
+  readonly #level: AnyLevel
+  readonly #logger: Logger
+  readonly #closed: () => void
+  #broken = false
+  #reopening: Promise<void> | undefined
+
+  /** @param closed is called once the database is closed for good. */
+  constructor(level: AnyLevel, logger: Logger, closed: () => void = () => undefined) {
+    this.#level = level
+    this.#logger = logger
+    this.#closed = closed
+  }
+
+  /** `store-locked` when another process has it open, `store-failed` for everything else. */
+  async open(): Promise<void> {
+    await translate(() => this.#level.open())
+  }
+
+  async close(): Promise<void> {
+    try {
+      await translate(() => this.#level.close())
+    } finally {
+      this.#closed()
+    }
+  }
+
+  /** Writes all or nothing, in one call at a time. Rejects with `store-failed`: then it is not known which. */
+  async batch(operations: readonly Operation[], sync: boolean): Promise<void> {
+    await this.#ready()
+    try {
+      // The member is LevelDB's; other databases of the family ignore it.
+      const options: { keyEncoding: 'view'; valueEncoding: 'view'; sync: boolean } = { ...encodings, sync }
+      await translate(() => this.#level.batch<Key, Uint8Array>([...operations], options))
+    } catch (error) {
+      this.#broken = true
+      throw error
+    }
+  }
+
+  async get(key: Key, snapshot?: Snapshot): Promise<Uint8Array | undefined> {
+    await this.#ready()
+    return await translate(() => this.#level.get<Key, Uint8Array>(key, { ...encodings, snapshot }))
+  }
+
+  async getMany(keys: readonly Key[]): Promise<readonly (Uint8Array | undefined)[]> {
+    await this.#ready()
+    return await translate(() => this.#level.getMany<Key, Uint8Array>([...keys], encodings))
+  }
+
+  /** The first `limit` keys of a range. */
+  async keys(range: KeyRange, limit: number): Promise<readonly Key[]> {
+    await this.#ready()
+    const iterator = this.#level.keys<Key>({ keyEncoding: 'view', gte: range.from, lt: range.to, limit })
+    return await translate(() => iterator.all())
+  }
+
+  /** Pairs of a range in order, some hundred KB at a time. */
+  async *pairs(range: KeyRange, snapshot?: Snapshot): AsyncGenerator<readonly [Key, Uint8Array]> {
+    await this.#ready()
+    // `highWaterMarkBytes` is LevelDB's; the default of 16 KB costs a turn of the loop per block.
+    const options = {
+      ...encodings,
+      gte: range.from,
+      lt: range.to,
+      snapshot,
+      highWaterMarkBytes: readAheadBytes,
+    }
+    const iterator = this.#level.iterator<Key, Uint8Array>(options)
+    try {
+      for (;;) {
+        const pairs = await translate(() => iterator.nextv(readAheadPairs))
+        if (pairs.length === 0) return
+        yield* pairs
+      }
+    } finally {
+      await iterator.close()
+    }
+  }
+
+  /** A view that later writes do not change, where the database has such a thing. Close it. */
+  async snapshot(): Promise<Snapshot> {
+    await this.#ready()
+    return this.#level.supports.explicitSnapshots ? this.#level.snapshot() : undefined
+  }
+
+  async #ready(): Promise<void> {
+    while (this.#broken) {
+      this.#reopening ??= this.#reopen().finally(() => {
+        this.#reopening = undefined
+      })
+      await this.#reopening
+    }
+  }
+
+  async #reopen(): Promise<void> {
+    await translate(() => this.#level.close())
+    await translate(() => this.#level.open())
+    this.#broken = false
+    this.#logger.info({}, 'the database was opened again after a failed write')
+  }
+}
+
+const readAheadBytes = 512 << 10
+const readAheadPairs = 1000
+
+async function translate<Value>(call: () => Promise<Value>): Promise<Value> {
+  try {
+    return await call()
+  } catch (error) {
+    throw levelError(error)
+  }
+}
+
+/** What an error of the database means in our words. */
+function levelError(error: unknown): PolyphonyError {
+  if (isPolyphonyError(error)) return error
+  const codes = [...causes(error)].map((cause) => ('code' in cause ? cause.code : undefined))
+  const message = [...causes(error)].map((cause) => cause.message).at(-1) ?? String(error)
+  if (codes.includes('LEVEL_LOCKED')) {
+    return new PolyphonyError(
+      'store-locked',
+      'The database is already open, in another process or in this one: stop that first. Only one may write to it.',
+      { cause: error },
+    )
+  }
+  if (codes.includes('LEVEL_CORRUPTION'))
+    return new PolyphonyError('store-corrupt', `The database is damaged: ${message}`, { cause: error })
+  return new PolyphonyError('store-failed', `The database failed: ${message}`, { cause: error })
+}
+
+function* causes(error: unknown): Iterable<Error> {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) yield cause
+}
