@@ -49,7 +49,7 @@ export class Checkpointer {
     if (tail.length === 0) return
     const startedAt = performance.now()
     try {
-      const { state, stateVector } = await compactor.compact(room.log.encode())
+      const { state, stateVector } = await compactor.compact(room.log.updates())
       await store.checkpoint(room.documentId, { revision, stateVector, state: chunksOf(state) })
       room.log.rebase(revision, [state])
       telemetry.observe('polyphony_checkpoint_duration_ms', performance.now() - startedAt)

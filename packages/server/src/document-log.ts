@@ -76,6 +76,11 @@ export class DocumentLog {
     this.#mergedCount = 0
   }
 
+  /** Checkpoint and entries as they are: for whoever applies them elsewhere, so that nothing is merged here. */
+  updates(): readonly Uint8Array[] {
+    return [this.#base, ...this.#tail.map(({ update }) => update)].filter((update) => !isEmptyUpdate(update))
+  }
+
   /** The whole document as at most two updates, to be applied in order. */
   encode(): readonly Uint8Array[] {
     return [this.#base, this.#mergedTail()].filter((update) => !isEmptyUpdate(update))
