@@ -33,6 +33,7 @@ export interface FeedStream extends WatchRequest {
 export class FeedStreams {
   readonly #options: FeedStreamsOptions
   readonly #stops = new Set<(error: PolyphonyError) => void>()
+  #stoppedBy: PolyphonyError | undefined
 
   constructor(options: FeedStreamsOptions) {
     this.#options = options
@@ -45,6 +46,7 @@ export class FeedStreams {
   async run(exchange: Exchange, feed: FeedStream): Promise<void> {
     const { feeds, connections, clock, limits } = this.#options
     const { response, principal } = exchange
+    if (this.#stoppedBy !== undefined) throw this.#stoppedBy
     const release = connections.acquire(feed.documentId)
     const over = new Promise<void>((resolve) => response.once('close', resolve))
     let subscription: FeedSubscription | undefined
@@ -72,6 +74,7 @@ export class FeedStreams {
       const closed = over.then(() => opened.close())
       await opened.flush()
       if (failure !== undefined && stream === undefined) throw failure
+      if (response.destroyed) return
       const started = start()
       const finish = async (): Promise<void> => {
         await opened.flush()
@@ -98,6 +101,7 @@ export class FeedStreams {
   /** Ends every feed with an error that asks to come back. */
   stop(): void {
     const error = new PolyphonyError('shutting-down', 'The server is shutting down; come back in a moment.')
+    this.#stoppedBy = error
     for (const stop of this.#stops) stop(error)
   }
 

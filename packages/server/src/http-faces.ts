@@ -89,9 +89,7 @@ export class HttpFaces {
   /** Checks an upgrade and hands it over. Rejects for what a WebSocket must not be opened for. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { upgrade, isClosing } = this.#parts
-    if (upgrade === undefined || request.headers.upgrade?.toLowerCase() !== 'websocket') {
-      throw new PolyphonyError('invalid-request', 'This address cannot be upgraded to that protocol.')
-    }
+    if (upgrade === undefined) throw new PolyphonyError('route-not-found', 'This server takes no WebSockets.')
     if (isClosing())
       throw new PolyphonyError('shutting-down', 'The server is shutting down; come back in a moment.')
     const target = parseRequestTarget(request.url ?? '/')

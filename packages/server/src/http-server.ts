@@ -137,6 +137,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const running = new Set<ServerResponse>()
   server.maxConnections = limits.connectionsMax + spareConnections
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      server.emit('connection', withoutUpgrade(request, socket, head))
+      return
+    }
     socket.on('error', (error) => logger.debug({ error: error.message }, 'socket of an upgrade failed'))
     faces.upgrade(request, socket, head).catch((error: unknown) => refuseUpgrade(socket, error))
   })
@@ -184,6 +188,21 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       return closing
     },
   }
+}
+
+/**
+ * Some clients offer HTTP/2 with every request (Java's by default), which a server is free to ignore. Node takes any
+ * offer for an upgrade, so the request is put back on the socket without it, to be read as what it is.
+ */
+function withoutUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Duplex {
+  const lines = [`${request.method} ${request.url} HTTP/1.1`]
+  for (let at = 0; at + 1 < request.rawHeaders.length; at += 2) {
+    const name = request.rawHeaders[at] ?? ''
+    if (!/^(upgrade|connection|http2-settings)$/i.test(name))
+      lines.push(`${name}: ${request.rawHeaders[at + 1]}`)
+  }
+  socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
+  return socket
 }
 
 function refuseUpgrade(socket: Duplex, thrown: unknown): void {

@@ -30,6 +30,7 @@ export class SseStream {
   constructor(options: SseStreamOptions) {
     this.#options = options
     const { response, encoding, clock } = options
+    this.#ended = response.destroyed
     response.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-cache, no-transform',
@@ -48,6 +49,7 @@ export class SseStream {
           ? new GzipOutput(response, onReady)
           : new BrotliOutput(response, onReady)
     this.#wroteAtMs = clock.now()
+    if (this.#ended) return
     options.telemetry.gauge('polyphony_connections', 1, { face: options.face })
     options.telemetry.count('polyphony_connections_total', 1, { face: options.face })
     this.#tick()

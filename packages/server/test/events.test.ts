@@ -183,6 +183,29 @@ describe('the stream itself', () => {
     expect(deltas).toBeLessThan(rounds / 2)
   })
 
+  test('readers that go away at any moment leave nothing behind', async () => {
+    const small = await startServer({ limits: { connectionsMax: 5 } })
+    cleanups.push(() => small.close())
+    await send('PUT', small.address('a'), { json: { text: 'x'.repeat(200_000) } })
+    for (let round = 0; round < 60; round++) {
+      const call = request(small.address('a', '/events'), {
+        headers: { 'accept-encoding': round % 2 ? 'gzip' : 'br' },
+      })
+      call.on('error', () => undefined)
+      call.on('response', (response: IncomingMessage) => response.resume())
+      call.end()
+      // From before the request has left to well inside the stream.
+      for (let turns = 0; turns < round; turns++) await new Promise((resolve) => setImmediate(resolve))
+      call.destroy()
+    }
+    await until('room for others', async () => {
+      const { body } = await small.metrics.render()
+      return body.includes('polyphony_connections{face="events"} 0')
+    })
+    const after = await stream(small.address('a', '/events'), {})
+    expect(after.response.statusCode).toBe(200)
+  })
+
   test('a reader that is stuck is cut off', async () => {
     const strict = await startServer({
       limits: { feedStallMs: 300 },

@@ -492,6 +492,27 @@ describe('requests of every wrong kind', () => {
     expect(answer).toContain('"code":"invalid-request"')
   })
 
+  test('a client that offers HTTP/2 is answered in HTTP/1.1', async () => {
+    const server = await start()
+    const { port, hostname } = new URL(server.url)
+    const socket = connect({ port: Number(port), host: hostname })
+    const offer =
+      'Host: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAA\r\n'
+    socket.write(
+      `PUT /v1/documents/a HTTP/1.1\r\n${offer}Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{"n":`,
+    )
+    let answer = ''
+    socket.on('data', (piece: Buffer) => (answer += piece.toString()))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    socket.write('12}\n')
+    await until('the first answer', () => answer.includes('"version"'))
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+    answer = ''
+    socket.write(`GET /v1/documents/a HTTP/1.1\r\n${offer}\r\n`)
+    await until('the second answer', () => answer.includes('{"n":12}'))
+    socket.destroy()
+  })
+
   test('connections are limited, by node and by document', async () => {
     const server = await start({ limits: { connectionsMax: 3, documentConnectionsMax: 2 } })
     const abort = new AbortController()
