@@ -13,7 +13,7 @@ export async function startServer(configuration: Configuration, log: Logger): Pr
   const { authSecret, projections, store: location, host, port, hosts, origins, limits, site } = configuration
   const authorize = authSecret === undefined ? undefined : jwtAuthorizer({ secret: authSecret })
   try {
-    const store = await openStore(location)
+    const store = await openStore(location, log)
     const options = { store, host, port, hosts, origins, limits, site, authorize, logger: log }
     try {
       return await createPolyphonyServer({ ...options, projection: projections })

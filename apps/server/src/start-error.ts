@@ -16,16 +16,18 @@ export function toStartError(error: unknown, { host, port, store }: Configuratio
     )
   if (codes.has('EADDRNOTAVAIL') || codes.has('ENOTFOUND'))
     return explain(`This machine has no address ${host} to listen on.`)
-  if (codes.has('LEVEL_LOCKED'))
+  if (codes.has('store-locked'))
     return explain(
       `The store in ${directory} is open in another process. Stop that server, or choose another --store.`,
     )
-  if (codes.has('EACCES') && !codes.has('listen'))
-    return explain(`The store in ${directory} cannot be written: check the permissions of the directory.`)
+  if (!codes.has('listen') && unwritable.some((code) => codes.has(code)))
+    return explain(`The store in ${directory} cannot be written: check the path and its permissions.`)
   if (codes.has('EACCES')) return explain(`Listening on port ${port} is not permitted; ports from 1024 are.`)
   const message = error instanceof Error ? error.message : String(error)
   return explain(`The server could not start: ${message}`)
 }
+
+const unwritable = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENAMETOOLONG']
 
 /** The codes, and failed system calls, of an error and all its causes. */
 function errorChain(error: unknown): ReadonlySet<string> {

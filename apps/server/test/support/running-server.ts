@@ -12,16 +12,21 @@ export interface RunningServer {
   readonly lines: readonly string[]
   /** SIGKILL: no goodbye, no flush. */
   kill(): Promise<void>
-  /** SIGTERM; resolves with the exit code. */
+  /** SIGTERM; resolves with the exit code. Saying it again to a process that is gone does nothing. */
   terminate(): Promise<number | null>
 }
 
-/** The built server as a process of its own (`pnpm build` first), on any free port; resolves once it listens. */
+/**
+ * The built server as a process of its own (`pnpm build` first), on any free port unless told otherwise; resolves once
+ * it listens.
+ */
 export async function startServer(
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
+  command: 'serve' | 'demo' = 'serve',
 ): Promise<RunningServer> {
-  const child = spawn(process.execPath, [cli, 'serve', '--port', '0', ...args], {
+  const port = args.includes('--port') ? [] : ['--port', '0']
+  const child = spawn(process.execPath, [cli, command, ...port, ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -1,0 +1,164 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { limitTable, resolveLimits } from '@polyphony/core'
+import { afterAll, describe, expect, it } from 'vitest'
+import { parseConfiguration } from './configuration.ts'
+import { readSettings, type Environment } from './option-sources.ts'
+import { optionNames, optionSpec } from './options.ts'
+import { UsageError } from './usage-error.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'polyphony-config-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+let files = 0
+
+function file(content: unknown): string {
+  const path = join(folder, `${files++}.json`)
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content))
+  return path
+}
+
+const configure = (args: readonly string[], env: Environment = {}) =>
+  parseConfiguration(readSettings(args, env))
+
+function mistake(args: readonly string[], env: Environment = {}): string {
+  try {
+    configure(args, env)
+  } catch (error) {
+    if (error instanceof UsageError) return error.message
+    throw error
+  }
+  throw new Error('No mistake was found.')
+}
+
+describe('configuration', () => {
+  it('has defaults that listen on loopback and keep documents', () => {
+    const { projections, ...rest } = configure([])
+    expect(rest).toEqual({
+      host: '127.0.0.1',
+      port: 4400,
+      store: { kind: 'level', directory: resolve('data') },
+      authSecret: undefined,
+      origins: [],
+      hosts: undefined,
+      site: undefined,
+      logLevel: 'info',
+      limits: resolveLimits(),
+    })
+    expect(projections('any')).toEqual({})
+  })
+
+  it('takes flags over the environment over the file over the default', () => {
+    const path = file({ port: 1, logLevel: 'debug', origins: ['https://file.example'] })
+    const env = { POLYPHONY_CONFIG: path, POLYPHONY_PORT: '2', POLYPHONY_LOG_LEVEL: '' }
+    expect(configure([], { POLYPHONY_CONFIG: path })).toMatchObject({
+      port: 1,
+      origins: ['https://file.example'],
+    })
+    expect(configure([], env)).toMatchObject({ port: 2, logLevel: 'debug' })
+    expect(configure(['--port', '3'], env)).toMatchObject({ port: 3 })
+    expect(configure(['--config', file({ port: 4 })], { POLYPHONY_CONFIG: path })).toMatchObject({ port: 4 })
+  })
+
+  it('reads every setting from every source alike', () => {
+    const samples: Record<string, { text: string; json: unknown }> = {
+      host: { text: '::1', json: '::1' },
+      port: { text: '0', json: 0 },
+      store: { text: 'memory:', json: 'memory:' },
+      authSecret: { text: 's'.repeat(32), json: 's'.repeat(32) },
+      origins: { text: 'https://a.example', json: ['https://a.example'] },
+      hosts: { text: 'a.example', json: ['a.example'] },
+      site: { text: './page', json: './page' },
+      logLevel: { text: 'warn', json: 'warn' },
+      limits: { text: 'bodyBytesMax=7', json: { bodyBytesMax: 7 } },
+      projections: { text: '[{"documents":"a"}]', json: [{ documents: 'a' }] },
+    }
+    for (const name of optionNames) {
+      const sample = samples[name]
+      if (name === 'config') continue
+      if (sample === undefined) throw new Error(`No sample for ${name}.`)
+      const spec = optionSpec(name)
+      const byFlag = configure([`--${spec.flag}`, sample.text])
+      const { projections: _flag, ...flag } = byFlag
+      const { projections: _env, ...env } = configure([], { [spec.env]: sample.text })
+      const { projections: _file, ...fromFile } = configure(['--config', file({ [spec.file]: sample.json })])
+      expect(env, name).toEqual(flag)
+      expect(fromFile, name).toEqual(flag)
+      if (name !== 'projections') {
+        const { projections: _default, ...fallback } = configure([])
+        expect(flag, name).not.toEqual(fallback)
+      }
+    }
+  })
+
+  it('repeats flags and separates environment values by commas', () => {
+    const both = { origins: ['https://a.example', 'http://b.example:81'] }
+    expect(configure(['--origin', 'https://a.example', '--origin', 'http://b.example:81/'])).toMatchObject(
+      both,
+    )
+    expect(configure([], { POLYPHONY_ORIGIN: 'https://A.example, http://b.example:81' })).toMatchObject(both)
+    expect(mistake(['--port', '1', '--port', '2'])).toBe('--port was given 2 times; it takes one value.')
+  })
+
+  it('chooses the first projection that fits', () => {
+    const text = { kind: 'text', name: 'text' }
+    const { projections } = configure([
+      '--projections',
+      JSON.stringify([
+        { documents: 'notes/*', mounts: { '/text': text } },
+        { documents: '**', root: 'data' },
+      ]),
+    ])
+    expect(projections('notes/a')).toEqual({ mounts: { '/text': text } })
+    expect(projections('notes/a/b')).toEqual({ root: 'data' })
+  })
+
+  it.each([
+    [['--port', '65536'], '--port: "65536" is not a port from 0 to 65535.'],
+    [['--port', 'x'], '--port: "x" is not a port'],
+    [['--host', 'a b'], '--host: "a b" is not an address to listen on'],
+    [['--store', 'disk:x'], '--store: "disk:x" is not a store: use "memory:" or "level:DIRECTORY".'],
+    [['--auth-secret', 'short'], '--auth-secret: the secret has 5 bytes; it needs at least 32'],
+    [['--origin', 'https://a.example/path'], 'is not an origin'],
+    [['--allow-host', 'a.example:80'], 'is not a host name'],
+    [['--log-level', 'loud'], 'is not a log level: use debug, info, warn, error, silent.'],
+    [['--limit', 'bodyBytesMax'], 'is not NAME=NUMBER'],
+    [['--limit', 'nothingMax=1'], 'there is no limit "nothingMax". Known: frameBytesMax'],
+    [['--projections', '[{}]'], 'every projection is an object with the member "documents"'],
+    [['--projections', '[{"documents":"a","mount":{}}]'], 'no member "mount"'],
+    [['--projections', '[{"documents":"a","mounts":{"text":{"kind":"text","name":"t"}}}]'], 'cannot be'],
+    [['--projections', '[{"documents":"a","mounts":{"/t":{"kind":"prose","name":"t"}}}]'], 'kinds: map'],
+    [['--colour', 'blue'], "Unknown option '--colour'."],
+    [['extra'], 'Unexpected argument "extra".'],
+    [['--port'], "Option '--port <value>' argument missing."],
+    [['--config', 'absent.json'], 'The configuration file absent.json cannot be read: ENOENT'],
+    [['--host', '0.0.0.0'], 'Not listening on 0.0.0.0 without an auth secret'],
+  ])('says in one line what is wrong with %j', (args, message) => {
+    const said = mistake(args)
+    expect(said).toContain(message)
+    expect(said).not.toContain('\n')
+  })
+
+  it('names the variable or the member of the file that is wrong, and never a secret', () => {
+    expect(mistake([], { POLYPHONY_PORT: 'tcp://10.0.0.1:4400' })).toMatch(
+      /^POLYPHONY_PORT: .*enableServiceLinks/,
+    )
+    const path = file({ port: 'x' })
+    expect(mistake(['--config', path])).toBe(`"port" in ${path}: "x" is not a port from 0 to 65535.`)
+    expect(mistake(['--config', file({ ports: 1 })])).toMatch(/^Unknown member "ports" in .* Known: host, /)
+    expect(mistake(['--config', file('{')])).toContain('cannot be read')
+    expect(mistake(['--config', file([])])).toContain('must hold a JSON object')
+    expect(mistake(['--config', file({ origins: { a: 1 } })])).toContain('"origins" in')
+    expect(mistake([], { POLYPHONY_AUTH_SECRET: 'my-secret' })).not.toContain('my-secret')
+  })
+
+  it('listens anywhere with a secret', () => {
+    expect(configure(['--host', '0.0.0.0', '--auth-secret', 'x'.repeat(32)]).host).toBe('0.0.0.0')
+    for (const host of ['localhost', '127.0.0.2', '::1']) expect(configure(['--host', host]).host).toBe(host)
+  })
+
+  it('takes every limit of the table', () => {
+    for (const name of Object.keys(limitTable))
+      expect(configure(['--limit', `${name}=12`]).limits).toMatchObject({ [name]: 12 })
+  })
+})
