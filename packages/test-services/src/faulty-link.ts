@@ -9,16 +9,19 @@ export interface FaultyLink {
   readonly port: number
   /** Does this once, to the next bytes from the server in which `matches` finds something. */
   breakNext(fault: LinkFault, matches: (bytes: Buffer) => boolean): void
+  /** How many faults have come about; a test that waits for one in vain tests nothing. */
+  readonly faults: number
   /** Ends all connections now. */
   cut(): void
   close(): Promise<void>
 }
 
-export async function openFaultyLink(serverPort: number): Promise<FaultyLink> {
+export async function openFaultyLink(serverPort: number, serverHost = '127.0.0.1'): Promise<FaultyLink> {
   const sockets = new Set<Socket>()
+  let faults = 0
   let pending: { fault: LinkFault; matches: (bytes: Buffer) => boolean } | undefined
   const listener = createServer({ noDelay: true }, (client) => {
-    const server = connect({ port: serverPort, host: '127.0.0.1', noDelay: true })
+    const server = connect({ port: serverPort, host: serverHost, noDelay: true })
     const end = (): void => {
       client.destroy()
       server.destroy()
@@ -39,6 +42,7 @@ export async function openFaultyLink(serverPort: number): Promise<FaultyLink> {
       }
       const { fault } = pending
       pending = undefined
+      faults++
       if (fault === 'repeat') client.write(Buffer.concat([bytes, bytes]))
       else if (fault === 'disconnect') end()
     })
@@ -51,6 +55,9 @@ export async function openFaultyLink(serverPort: number): Promise<FaultyLink> {
     port: (listener.address() as AddressInfo).port,
     breakNext(fault, matches) {
       pending = { fault, matches }
+    },
+    get faults() {
+      return faults
     },
     cut,
     async close() {

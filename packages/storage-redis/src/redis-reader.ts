@@ -1,0 +1,244 @@
+import { isPolyphonyError, PolyphonyError } from '@polyphony/core'
+import {
+  decodeCheckpoint,
+  decodeChunk,
+  decodeEntry,
+  planRead,
+  type Checkpoint,
+  type Head,
+  type LogEntry,
+  type LogPosition,
+  type LogPositions,
+  type LogTail,
+  type ReadRange,
+  type TailRequest,
+} from '@polyphony/storage'
+import { runScripts, type RedisClient, type ScriptCall } from './redis-connection.ts'
+import type { RedisKeys } from './redis-keys.ts'
+import { bytes, number, parts, storeFailed, text } from './redis-reply.ts'
+import { tailScript } from './redis-scripts.ts'
+
+/** What the head's hash says. */
+export interface StoredHead extends Head {
+  /** The oldest entry that is retained. */
+  readonly first: number
+  readonly checkpoint?: { readonly revision: number; readonly set: string } | undefined
+}
+
+const pageBytesMax = 1 << 20
+const chunksPerRead = 4
+
+/** Reads documents: heads, logs and checkpoints. */
+export class RedisReader {
+  readonly #client: RedisClient
+  readonly #keys: RedisKeys
+  readonly #positions: LogPositions
+
+  constructor(client: RedisClient, keys: RedisKeys, positions: LogPositions) {
+    this.#client = client
+    this.#keys = keys
+    this.#positions = positions
+  }
+
+  async head(documentId: string): Promise<StoredHead | undefined> {
+    const [head] = await this.heads([documentId])
+    return head
+  }
+
+  /** Heads of several documents, each read by itself. */
+  async heads(documentIds: readonly string[]): Promise<readonly (StoredHead | undefined)[]> {
+    try {
+      return await Promise.all(
+        documentIds.map(async (id) =>
+          decodeHead(await this.#client.hmget(this.#keys.document(id).head, ...headFields)),
+        ),
+      )
+    } catch (cause) {
+      throw storeFailed(cause, documentIds.length === 1 ? documentIds[0] : undefined)
+    }
+  }
+
+  /** What follows in several logs. */
+  async tails(requests: readonly TailRequest[]): Promise<readonly (LogTail | PolyphonyError)[]> {
+    const outcomes = await runScripts(
+      this.#client,
+      requests.map((request) => this.#tailCall(request)),
+    )
+    return outcomes.map((outcome, index) => {
+      const documentId = requests[index]?.documentId ?? ''
+      // Not a result for the one document: nothing could be read, and all of it is tried again.
+      if ('error' in outcome) throw storeFailed(outcome.error, documentId)
+      try {
+        return decodeTail(documentId, parts(outcome.reply))
+      } catch (error) {
+        if (isPolyphonyError(error)) return error
+        throw error
+      }
+    })
+  }
+
+  async *read(documentId: string, range: ReadRange): AsyncGenerator<Checkpoint | LogEntry> {
+    const head = await this.head(documentId)
+    if (head === undefined || head.tombstone !== undefined) return
+    const { incarnation, first, revision, checkpoint } = head
+    const plan = planRead(documentId, range, { first, head: revision, checkpoint: checkpoint?.revision })
+    if (plan.checkpoint && checkpoint !== undefined)
+      yield await this.#readCheckpoint(documentId, incarnation, checkpoint.set)
+    for (let after = plan.from - 1; after < plan.to;) {
+      const [tail] = await this.tails([{ documentId, after, upTo: plan.to }])
+      const { entries, mark } = this.#entriesOf(documentId, incarnation, after, tail)
+      after = entries.at(-1)?.revision ?? after
+      this.#positions.note(documentId, { incarnation, revision: after, mark })
+      yield* entries
+    }
+  }
+
+  /** The entry at a revision with the bytes of all updates before it; `undefined` when it is not retained. */
+  async entryAt(
+    documentId: string,
+    revision: number,
+  ): Promise<{ entry: LogEntry; offset: number } | undefined> {
+    const id = `${revision}-0`
+    let found: [Buffer, Buffer[]][]
+    try {
+      found = await this.#client.xrangeBuffer(this.#keys.document(documentId).log, id, id)
+    } catch (cause) {
+      throw storeFailed(cause, documentId)
+    }
+    const fields = found[0]?.[1]
+    if (fields === undefined) return undefined
+    return { entry: entryOf(documentId, revision, bytes(fields[5])), offset: number(fields[3]) }
+  }
+
+  async #readCheckpoint(documentId: string, incarnation: string, set: string): Promise<Checkpoint> {
+    const key = this.#keys.document(documentId).statePrefix + set
+    const context = Buffer.from(documentId)
+    const [record] = await this.#chunks(key, ['record'])
+    if (record === null || record === undefined) throw replaced(documentId)
+    const { revision, stateVector, chunks } = decodeCheckpoint(record, context, documentId)
+    const load = (numbers: readonly string[]): Promise<(Buffer | null)[]> => this.#chunks(key, numbers)
+    async function* state(): AsyncGenerator<Uint8Array> {
+      for (let at = 0; at < chunks.count; at += chunksPerRead) {
+        const numbers = Array.from({ length: Math.min(chunksPerRead, chunks.count - at) }, (_, index) =>
+          String(at + index),
+        )
+        for (const [index, chunk] of (await load(numbers)).entries()) {
+          if (chunk === null) throw replaced(documentId)
+          const what = `checkpoint chunk ${at + index}`
+          yield decodeChunk(chunk, chunkContext(documentId, set, at + index), { documentId, what })
+        }
+      }
+    }
+    return { revision, incarnation, stateVector: stateVector.slice(), state: state() }
+  }
+
+  async #chunks(key: string, fields: readonly string[]): Promise<(Buffer | null)[]> {
+    try {
+      return await this.#client.hmgetBuffer(key, ...fields)
+    } catch (cause) {
+      throw storeFailed(cause)
+    }
+  }
+
+  #tailCall({ documentId, after, upTo, seen }: TailRequest): ScriptCall {
+    const { head, log } = this.#keys.document(documentId)
+    return {
+      script: tailScript,
+      keys: [head, log],
+      args: [
+        String(after),
+        upTo === undefined ? '' : String(upTo),
+        String(pageBytesMax),
+        ...seenArguments(this.#withMark(documentId, seen)),
+      ],
+    }
+  }
+
+  /** The mark of a place that the reader does not know it of, if somebody else here does. */
+  #withMark(documentId: string, seen: LogPosition | undefined): LogPosition | undefined {
+    if (seen === undefined || seen.mark !== undefined) return seen
+    const known = this.#positions.find(documentId)
+    return known?.incarnation === seen.incarnation && known.revision === seen.revision ? known : seen
+  }
+
+  #entriesOf(
+    documentId: string,
+    incarnation: string,
+    after: number,
+    tail: LogTail | PolyphonyError | undefined,
+  ): { readonly entries: readonly LogEntry[]; readonly mark?: string | undefined } {
+    if (isPolyphonyError(tail)) throw tail
+    if (tail?.state === 'open' && tail.incarnation === incarnation && tail.entries[0]?.revision === after + 1)
+      return tail
+    throw replaced(documentId)
+  }
+}
+
+/** The last three arguments of the scripts that check what the caller has seen. */
+export function seenArguments(seen: LogPosition | undefined): readonly string[] {
+  return seen === undefined ? ['', '0', ''] : [seen.incarnation, String(seen.revision), seen.mark ?? '']
+}
+
+/** Where a chunk's bytes belong, for its checksum. */
+export function chunkContext(documentId: string, set: string, number: number): Uint8Array {
+  return Buffer.from(`${documentId}\n${set}\n${number}`)
+}
+
+const headFields = [
+  'incarnation',
+  'revision',
+  'end',
+  'first',
+  'deletedAtMs',
+  'checkpoint',
+  'checkpointSet',
+  'checkpointBytes',
+  'checkpointEnd',
+] as const
+
+function decodeHead(fields: readonly (string | null)[]): StoredHead | undefined {
+  const [incarnation, revision, end, first, deletedAtMs, checkpoint, set, checkpointBytes, checkpointEnd] =
+    fields
+  if (incarnation === null || incarnation === undefined) return undefined
+  const head = { incarnation, revision: Number(revision), first: Number(first ?? 1) }
+  if (typeof deletedAtMs === 'string')
+    return { ...head, bytes: 0, tombstone: { deletedAtMs: Number(deletedAtMs) } }
+  const above = Number(end) - Number(checkpointEnd ?? 0)
+  return {
+    ...head,
+    bytes: Number(checkpointBytes ?? 0) + above,
+    checkpoint: typeof set === 'string' ? { revision: Number(checkpoint), set } : undefined,
+  }
+}
+
+function decodeTail(documentId: string, reply: readonly unknown[]): LogTail {
+  const state = text(reply[0])
+  if (state === 'absent' || state === 'deleted') return { state }
+  const incarnation = text(reply[1])
+  if (state === 'broken') return { state, incarnation }
+  let mark: string | undefined
+  const entries = reply.slice(4).map((item) => {
+    const [id, entryMark, record] = parts(item)
+    mark = text(entryMark)
+    return entryOf(documentId, Number.parseInt(text(id), 10), bytes(record))
+  })
+  return { state: 'open', incarnation, revision: number(reply[2]), first: number(reply[3]), entries, mark }
+}
+
+function entryOf(documentId: string, revision: number, record: Buffer): LogEntry {
+  const { update, meta } = decodeEntry(record, Buffer.from(documentId), { documentId, revision })
+  if (update instanceof Uint8Array) return { revision, update: update.slice(), meta }
+  throw new PolyphonyError('store-corrupt', `Entry ${revision} of "${documentId}" refers to chunks.`, {
+    documentId,
+  })
+}
+
+function replaced(documentId: string): PolyphonyError {
+  return new PolyphonyError(
+    'store-failed',
+    `"${documentId}" was deleted or trimmed while it was read: read it again.`,
+    {
+      documentId,
+    },
+  )
+}

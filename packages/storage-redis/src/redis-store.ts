@@ -1,0 +1,284 @@
+import {
+  parseDocumentId,
+  silentLogger,
+  systemClock,
+  systemRandom,
+  toPolyphonyError,
+  type Clock,
+  type Logger,
+  type Random,
+} from '@polyphony/core'
+import {
+  assertBatch,
+  assertCheckpoint,
+  closedError,
+  defaultRetention,
+  documentExists,
+  LogFollower,
+  LogPositions,
+  PendingCalls,
+  type Append,
+  type AppendResult,
+  type Checkpoint,
+  type DocumentInfo,
+  type DocumentStore,
+  type Head,
+  type ListQuery,
+  type LogEntry,
+  type ReadRange,
+  type Revision,
+  type StoreCapabilities,
+  type SubscribeOptions,
+  type Unsubscribe,
+} from '@polyphony/storage'
+import { RedisAppender } from './redis-appender.ts'
+import { RedisCheckpoints, replacedStateMs } from './redis-checkpoints.ts'
+import { RedisConnector, runScript, type RedisClient, type ScriptCall } from './redis-connection.ts'
+import { RedisIndex } from './redis-index.ts'
+import { RedisKeys } from './redis-keys.ts'
+import type { RedisStoreOptions } from './redis-options.ts'
+import { RedisReader } from './redis-reader.ts'
+import { parts, storeFailed, text } from './redis-reply.ts'
+import { createScript, deleteScript, renewScript } from './redis-scripts.ts'
+import { checkServers } from './redis-server-check.ts'
+import { RedisWakeups } from './redis-wakeups.ts'
+
+/**
+ * Opens a store on the Redis or Valkey at `redis://` or `rediss://`: a server, a primary behind Sentinels, or a cluster.
+ * Rejects with `store-failed` when it cannot be reached or could drop documents (see `RedisStoreOptions.allowVolatile`),
+ * with `TypeError` for an address that is none.
+ */
+export async function openRedisStore(address: string, options: RedisStoreOptions = {}): Promise<RedisStore> {
+  const connector = await RedisConnector.probe(address, options)
+  const opened: RedisClient[] = []
+  const open = async (...parameters: Parameters<RedisConnector['open']>): Promise<RedisClient> => {
+    const client = await connector.open(...parameters)
+    opened.push(client)
+    return client
+  }
+  try {
+    const clients = {
+      // Appends wait for nothing else, and are never sent twice behind the caller's back.
+      appends: await open('appends', 'fail'),
+      bulk: await open('bulk', 'repeat'),
+      subscriber: await open('subscriber', 'fail'),
+    }
+    const survives = await checkServers(clients.bulk, options, options.logger ?? silentLogger)
+    return new RedisStore(clients, survives, options)
+  } catch (error) {
+    for (const client of opened) client.disconnect()
+    throw error
+  }
+}
+
+interface Clients {
+  readonly appends: RedisClient
+  readonly bulk: RedisClient
+  readonly subscriber: RedisClient
+}
+
+/** A `DocumentStore` on Redis. See docs/redis.md for what it survives. */
+export class RedisStore implements DocumentStore {
+  readonly capabilities: StoreCapabilities
+  readonly #clients: Clients
+  readonly #keys: RedisKeys
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #logger: Logger
+  readonly #positions = new LogPositions()
+  readonly #pending = new PendingCalls()
+  readonly #reader: RedisReader
+  readonly #appender: RedisAppender
+  readonly #checkpoints: RedisCheckpoints
+  readonly #index: RedisIndex
+  readonly #wakeups: RedisWakeups
+  readonly #follower: LogFollower
+  #closing: Promise<void> | undefined
+
+  /** Use `openRedisStore`. */
+  constructor(clients: Clients, survives: StoreCapabilities['survives'], options: RedisStoreOptions) {
+    this.capabilities = { name: 'redis', survives, shared: true }
+    this.#clients = clients
+    this.#keys = new RedisKeys(options.prefix ?? 'polyphony')
+    this.#clock = options.clock ?? systemClock
+    this.#random = options.random ?? systemRandom
+    this.#logger = options.logger ?? silentLogger
+    this.#reader = new RedisReader(clients.bulk, this.#keys, this.#positions)
+    this.#index = new RedisIndex(this.#keys, this.#reader)
+    this.#follower = new LogFollower({
+      source: {
+        readTails: (requests) => this.#reader.tails(requests),
+        renew: (documentId, incarnation) => this.#renew(documentId, incarnation),
+      },
+      clock: this.#clock,
+      random: this.#random,
+      logger: this.#logger,
+      pollMs: options.pollMs ?? 5_000,
+      onSeen: (documentId, position) => this.#positions.note(documentId, position),
+    })
+    this.#appender = new RedisAppender({
+      clients,
+      keys: this.#keys,
+      index: this.#index,
+      positions: this.#positions,
+      follower: this.#follower,
+      random: this.#random,
+      waitReplicas: options.waitReplicas,
+      renew: (documentId, incarnation) => this.#renew(documentId, incarnation),
+    })
+    this.#checkpoints = new RedisCheckpoints({
+      client: clients.bulk,
+      keys: this.#keys,
+      reader: this.#reader,
+      retention: options.retention ?? defaultRetention,
+      clock: this.#clock,
+      random: this.#random,
+      logger: this.#logger,
+    })
+    this.#wakeups = new RedisWakeups(clients.subscriber, this.#logger, () => this.#follower.wakeAll())
+    clients.appends.on('ready', () => this.#index.forget())
+    clients.bulk.on('ready', () => void this.#recheck(options))
+  }
+
+  append(batch: readonly Append[]): Promise<readonly AppendResult[]> {
+    return this.#call(async () => {
+      assertBatch(batch)
+      return batch.length === 0 ? [] : this.#appender.append(batch)
+    })
+  }
+
+  async *read(documentId: string, range: ReadRange = {}): AsyncGenerator<Checkpoint | LogEntry> {
+    this.#assertOpen()
+    for await (const item of this.#reader.read(parseDocumentId(documentId), range)) {
+      this.#assertOpen()
+      yield item
+    }
+  }
+
+  checkpoint(documentId: string, checkpoint: Checkpoint): Promise<void> {
+    return this.#call(async () => {
+      assertCheckpoint(checkpoint)
+      const trim = await this.#checkpoints.write(parseDocumentId(documentId), checkpoint)
+      if (trim !== undefined) void this.#pending.add(trim())
+    })
+  }
+
+  head(documentId: string): Promise<Head | undefined> {
+    return this.#call(async () => {
+      const head = await this.#reader.head(parseDocumentId(documentId))
+      if (head === undefined) return undefined
+      const { incarnation, revision, bytes, tombstone } = head
+      return { incarnation, revision, bytes, ...(tombstone === undefined ? {} : { tombstone }) }
+    })
+  }
+
+  async *list(query: ListQuery = {}): AsyncGenerator<DocumentInfo> {
+    this.#assertOpen()
+    for await (const info of this.#index.list(this.#clients.bulk, query)) {
+      this.#assertOpen()
+      yield info
+    }
+  }
+
+  create(documentId: string): Promise<Head> {
+    return this.#call(async () => {
+      const { head, log, channel } = this.#keys.document(parseDocumentId(documentId))
+      const incarnation = this.#random.hex(8)
+      await this.#index.add(this.#clients.appends, [documentId])
+      const status = await this.#run(documentId, {
+        script: createScript,
+        keys: [head, log],
+        args: [incarnation, channel],
+      })
+      if (status === 'exists') throw documentExists(documentId)
+      return { incarnation, revision: 0, bytes: 0 }
+    })
+  }
+
+  delete(documentId: string): Promise<void> {
+    return this.#call(async () => {
+      const { head, log, channel, statePrefix } = this.#keys.document(parseDocumentId(documentId))
+      const args = [String(this.#clock.now()), channel, statePrefix, String(replacedStateMs)]
+      await this.#run(documentId, { script: deleteScript, keys: [head, log], args })
+    })
+  }
+
+  subscribe(
+    documentId: string,
+    after: Revision,
+    listener: (entries: readonly LogEntry[]) => void,
+    options: SubscribeOptions = {},
+  ): Promise<Unsubscribe> {
+    return this.#call(async () => {
+      const { channel } = this.#keys.document(parseDocumentId(documentId))
+      const leave = await this.#wakeups
+        .listen(channel, (message) => this.#appender.hear(documentId, message.toString()))
+        .catch((cause: unknown) => {
+          throw storeFailed(cause, documentId)
+        })
+      try {
+        const unsubscribe = await this.#follower.subscribe(documentId, after, listener, options)
+        return async () => {
+          await unsubscribe()
+          await leave()
+        }
+      } catch (error) {
+        await leave()
+        throw error
+      }
+    })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#follower.close(closedError('redis'))
+    await this.#pending.settled()
+    this.#wakeups.close()
+    this.#clients.appends.disconnect()
+    this.#clients.bulk.disconnect()
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw closedError('redis')
+  }
+
+  async #call<Result>(task: () => Promise<Result>): Promise<Result> {
+    this.#assertOpen()
+    return this.#pending.add(task())
+  }
+
+  /** The status that a script gives. */
+  async #run(documentId: string, call: ScriptCall): Promise<string> {
+    try {
+      return text(parts(await runScript(this.#clients.appends, call))[0])
+    } catch (cause) {
+      throw storeFailed(cause, documentId)
+    }
+  }
+
+  async #renew(documentId: string, incarnation: string): Promise<void> {
+    const { head, channel } = this.#keys.document(documentId)
+    await this.#run(documentId, {
+      script: renewScript,
+      keys: [head],
+      args: [incarnation, this.#random.hex(8), channel],
+    })
+    this.#positions.forget(documentId)
+  }
+
+  /** After a reconnect: what answers now may be another server, with other promises. */
+  async #recheck(options: RedisStoreOptions): Promise<void> {
+    try {
+      await checkServers(this.#clients.bulk, options, this.#logger)
+      this.#appender.refuse(undefined)
+    } catch (error) {
+      const problem = toPolyphonyError(error, 'store-failed')
+      this.#logger.error({ error: problem.message }, 'redis came back as a server that cannot be used')
+      this.#appender.refuse(problem)
+    }
+  }
+}

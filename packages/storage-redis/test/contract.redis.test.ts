@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto'
+import type { Bus } from '@polyphony/storage'
+import {
+  busContractTests,
+  contractTests,
+  readCapabilities,
+  runContractTest,
+  skipReason,
+} from '@polyphony/storage/testing'
+import { afterAll, describe, expect, test } from 'vitest'
+import { openRedisHarness } from './harness.ts'
+
+const redis = await openRedisHarness()
+const { harness, link } = redis
+afterAll(() => redis.close())
+
+describe('RedisStore keeps the contract', async () => {
+  const { capabilities, canDisturb } = await readCapabilities(harness)
+
+  test('with the append-only file synced before each reply, it survives a kill and a power cut', () => {
+    expect(capabilities).toEqual({
+      name: 'redis',
+      survives: { processKill: true, powerCut: true, failover: false },
+      shared: true,
+    })
+    expect(canDisturb).toBe(true)
+  })
+
+  for (const contractTest of contractTests) {
+    const reason = skipReason(contractTest, capabilities, {
+      disturb: canDisturb ? async () => undefined : undefined,
+    })
+    test.skipIf(reason !== undefined)(contractTest.title, () => runContractTest(contractTest, harness))
+  }
+})
+
+test('notifications did get lost, repeated and cut off', () => {
+  expect(link.faults).toBeGreaterThanOrEqual(12)
+})
+
+describe('RedisBus keeps the contract', () => {
+  for (const busTest of busContractTests) {
+    test(busTest.title, async () => {
+      const prefix = `test-${randomUUID()}`
+      const opened: Bus[] = []
+      try {
+        await busTest.run(async () => {
+          const bus = await redis.openBus(prefix)
+          opened.push(bus)
+          return bus
+        })
+      } finally {
+        for (const bus of opened) await bus.close()
+      }
+    })
+  }
+})
