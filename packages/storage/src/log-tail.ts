@@ -6,6 +6,8 @@ import type { LogPosition } from './log-position.ts'
 export interface TailRequest {
   readonly documentId: string
   readonly after: Revision
+  /** Nothing above it; absent: up to the head. */
+  readonly upTo?: Revision | undefined
   /** What the reader has seen already, to be checked; absent while it has seen nothing. */
   readonly seen?: LogPosition | undefined
 }
