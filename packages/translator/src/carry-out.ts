@@ -63,6 +63,7 @@ function visit(node: Node, work: Collector): void {
 function visitMap(node: MapNode, work: Collector): void {
   const { base } = node
   for (const child of node.mounted.values()) visit(child, work)
+  for (const child of node.spared.values()) visit(child, work)
   if (base === undefined) return
   for (const [key, child] of node.touched()) {
     const original = node.original(key)
@@ -143,7 +144,7 @@ function* touchedInPlace(node: ListNode): IterableIterator<Node> {
     if (piece.node !== undefined) continue
     for (; next < indexes.length && (indexes[next] ?? 0) < piece.from + piece.length; next++) {
       const child = node.touched.get(indexes[next] ?? -1)
-      if (child !== undefined && !piece.removed) yield child
+      if (child !== undefined && (!piece.removed || node.spared.has(indexes[next] ?? -1))) yield child
     }
   }
 }
@@ -153,7 +154,7 @@ function visitText(node: TextNode, work: Collector): void {
   if (base === undefined || scene === undefined || !node.isWritten) return
   const edits = diffText(node.original, node.text)
   if (edits.length === 0) return
-  const list = scene.textAt(base)
+  const list = scene.listAt(base)
   // A patch made against what is there now does not have to look for what others put in between.
   const moment = scene.moment.isLive ? live : scene.moment
   for (const { at, remove, insert } of edits) {

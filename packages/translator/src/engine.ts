@@ -7,6 +7,7 @@ import type { Moment } from './moment.ts'
 import { Layout, type LayoutOptions } from './mounts.ts'
 import { parsePatch, type Conflict, type Step } from './patch.ts'
 import { Planner } from './plan.ts'
+import { Positions } from './positions.ts'
 import { projectDocument } from './project.ts'
 import { toIdSet } from './revision-log.ts'
 import { createScene, rootNode } from './scene.ts'
@@ -43,6 +44,7 @@ export class Engine {
   readonly doc: Y.Doc
   readonly layout: Layout
   readonly limits: IngestLimits
+  readonly positions = new Positions()
 
   constructor(doc: Y.Doc, options: EngineOptions) {
     this.doc = doc
@@ -60,7 +62,7 @@ export class Engine {
 
   #write(steps: readonly Step[], moment: Moment, { policy = 'merge', origin = null }: WriteOptions): Written {
     const { doc, layout, limits } = this
-    const scene = createScene(moment)
+    const scene = createScene(doc, moment, this.positions)
     const root = rootNode(scene, doc, layout, true)
     const strict = policy === 'strict'
     const planner = new Planner(scene, root, { limits, members: 0 }, strict, () =>

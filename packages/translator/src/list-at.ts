@@ -1,5 +1,7 @@
 import type * as Y from 'yjs'
+import { runsOf, type ChangedRun } from './list-runs.ts'
 import type { Moment } from './moment.ts'
+import type { PositionIndex } from './position-index.ts'
 import type { YType } from './yjs.ts'
 
 /** One unit of a list: an array element or a character. */
@@ -51,4 +53,87 @@ export class WalkedList implements ListAt {
       throw new RangeError(`There is no element ${index}`)
     return { item: unit.item, offset: unit.offset + index - start }
   }
+}
+
+/** A stretch of a list at a moment: units that live on from `live`, or those of a run that was deleted since. */
+interface Stretch {
+  readonly start: number
+  readonly live: number
+  readonly run: ChangedRun | undefined
+}
+
+/**
+ * A long list at a moment, from its index now and what changed since. O(changes * log changes) to make, then a lookup in
+ * the changes and one in the index.
+ */
+export class PastList implements ListAt {
+  readonly length: number
+  readonly #stretches: Stretch[] = []
+  readonly #index: PositionIndex
+
+  constructor(
+    type: YType,
+    moment: Moment,
+    items: Iterable<Y.Item>,
+    index: PositionIndex,
+    counts: (item: Y.Item) => boolean,
+  ) {
+    this.#index = index
+    let now = 0
+    let then = 0
+    for (const run of inListOrder(
+      runsOf(items, moment, counts, (item) => index.indexOf(item)),
+      type,
+      index,
+    )) {
+      if (run.at > now) this.#stretches.push({ start: then, live: now, run: undefined })
+      then += run.at - now
+      now = run.at
+      if (run.added) now += run.length
+      else {
+        this.#stretches.push({ start: then, live: now, run })
+        then += run.length
+      }
+    }
+    const rest = index.length - now
+    if (rest > 0) this.#stretches.push({ start: then, live: now, run: undefined })
+    this.length = then + rest
+  }
+
+  locate(index: number): Unit {
+    let low = 0
+    let high = this.#stretches.length
+    while (low + 1 < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#stretches[middle]?.start ?? 0) <= index) low = middle
+      else high = middle
+    }
+    const stretch = this.#stretches[low]
+    if (stretch === undefined || index < 0 || index >= this.length)
+      throw new RangeError(`There is no element ${index}`)
+    const { start, live, run } = stretch
+    if (run === undefined) return this.#index.locate(live + index - start)
+    return { item: run.item, offset: run.offset + index - start }
+  }
+}
+
+/** Runs that were deleted at the same place have the same index now: their order is that of their items. */
+function inListOrder(runs: ChangedRun[], type: YType, index: PositionIndex): ChangedRun[] {
+  const removedAt = new Map<number, number>()
+  for (const { added, at } of runs) if (!added) removedAt.set(at, (removedAt.get(at) ?? 0) + 1)
+  const order = new Map<Y.Item, number>()
+  for (const [at, count] of removedAt) {
+    if (count === 1) continue
+    const before = at === 0 ? null : index.locate(at - 1).item
+    let place = 0
+    for (let item = before === null ? type._start : before.right; item?.deleted === true; item = item.right)
+      order.set(item, place++)
+  }
+  return runs.sort(
+    (a, b) =>
+      a.at - b.at ||
+      Number(a.added) - Number(b.added) ||
+      (order.get(a.item) ?? 0) - (order.get(b.item) ?? 0) ||
+      a.offset - b.offset,
+  )
 }

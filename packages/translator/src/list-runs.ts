@@ -21,16 +21,13 @@ export interface ListHunk {
   readonly added: readonly Unit[]
 }
 
-/**
- * The places of a list that changed, from left to right, from its changed items alone: their positions come from the
- * index. O(changes * (log changes + cost of a position)).
- */
-export function hunksOf(
+/** The runs of a list that changed, in any order, from its changed items alone. O(changes * cost of a position). */
+export function runsOf(
   items: Iterable<Y.Item>,
   moment: Moment,
   counts: (item: Y.Item) => boolean,
   indexOf: IndexOf,
-): ListHunk[] {
+): ChangedRun[] {
   const runs: ChangedRun[] = []
   for (const item of items) {
     if (!counts(item)) continue
@@ -41,7 +38,17 @@ export function hunksOf(
         runs.push({ item, offset, length, added: true, at: start + offset })
     }
   }
-  return gather(sortRuns(runs))
+  return runs
+}
+
+/** The places of a list that changed, from left to right. O(changes * (log changes + cost of a position)). */
+export function hunksOf(
+  items: Iterable<Y.Item>,
+  moment: Moment,
+  counts: (item: Y.Item) => boolean,
+  indexOf: IndexOf,
+): ListHunk[] {
+  return gather(sortRuns(runsOf(items, moment, counts, indexOf)))
 }
 
 /**

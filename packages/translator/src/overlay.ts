@@ -18,10 +18,8 @@ export type Node = LeafNode | MapNode | ListNode | TextNode | XmlNode
 /** What the nodes of one overlay share. */
 export interface Scene {
   readonly moment: Moment
-  /** The list as it was at the moment; cached by whoever provides it. */
+  /** A list, or the characters of a text, as it was at the moment; read at most once. */
   listAt(type: YType): ListAt
-  /** The same for the characters of a text. */
-  textAt(type: YType): ListAt
 }
 
 interface NodeState {
@@ -91,8 +89,8 @@ export class MapNode implements NodeState {
   readonly mounted = new Map<string, Node>()
   /** Keys that the patch has set or removed. */
   readonly written = new Set<string>()
-  /** Keys that were only taken out for a move which did not arrive. */
-  readonly spared = new Set<string>()
+  /** Members that were only taken out for a move which did not arrive. */
+  readonly spared = new Map<string, Node>()
   readonly #entries = new Map<string, Node | null>()
 
   constructor(scene: Scene | undefined, base: YType | undefined, rules: TextRules, home?: Unit) {
@@ -169,8 +167,10 @@ export class ListNode implements NodeState {
   skipped = false
   /** Elements of the base that were looked at, by their index at the moment. */
   readonly touched = new Map<number, Node>()
-  /** Elements of the base that were only taken out for a move which did not arrive. */
+  /** Elements of the base that are not removed after all, because what was to take their place was skipped. */
   readonly spared = new Set<number>()
+  /** For replacements that were skipped: the element of the base that is still there instead. */
+  readonly standIns = new Map<Node, number>()
   #pieces: PieceList<Node> | undefined
   #list: ListAt | undefined
 

@@ -110,7 +110,11 @@ export class Planner {
         if (reason !== undefined)
           this.report(reason === 'already-deleted' ? 'key-deleted-concurrently' : reason, path, false)
       }
-      fresh.skipped ||= blocked !== undefined
+      if (blocked !== undefined) {
+        fresh.skipped = true
+        // What was not replaced is still there for the author.
+        if (old !== undefined) container.spared.set(member, old)
+      }
       container.set(member, fresh)
       return
     }
@@ -119,8 +123,11 @@ export class Planner {
       if (blocked === undefined) this.report(gone, path, true)
       fresh.skipped = true
       // What was not replaced is still there for the author.
-      const { base } = container.pieces.at(Number(key))
-      if (base !== undefined) container.spared.add(base)
+      const { base = old && container.standIns.get(old) } = container.pieces.at(Number(key))
+      if (base !== undefined) {
+        container.spared.add(base)
+        container.standIns.set(fresh, base)
+      }
     }
     container.pieces.replace(Number(key), fresh)
   }
@@ -136,9 +143,12 @@ export class Planner {
       const member = String(key)
       const reason = blocked === undefined ? this.#memberConflict(container, member) : undefined
       if (reason !== undefined) this.report(reason, path, true)
+      container.spared.delete(member)
       container.delete(member)
       return
     }
+    const standsFor = container.standIns.get(container.get(Number(key)))
+    if (standsFor !== undefined) container.spared.delete(standsFor)
     if (blocked === undefined && !this.#scene.moment.isLive) {
       const gone = stateOf(container.get(Number(key)))
       if (gone !== undefined) this.report(gone === 'target-deleted' ? 'already-deleted' : gone, path, true)
@@ -255,8 +265,11 @@ export class Planner {
   /** Takes out the source of a move. Returns what spares it after all, when it cannot arrive. */
   #detach({ container, token }: Place): () => void {
     if (container instanceof MapNode) {
+      const node = container.get(token)
       container.delete(token)
-      return () => void container.spared.add(token)
+      return () => {
+        if (node !== undefined) container.spared.set(token, node)
+      }
     }
     const index = Number(token)
     const element = container.pieces.at(index)

@@ -36,6 +36,7 @@ export class RevisionLog {
   readonly #listeners = new Set<() => void>()
   readonly #moments = new Map<number, Moment>()
   #entries: LogRevision[] = []
+  #bytes = 0
   #revision: number
   #oldest: number
   #hasBase: boolean
@@ -75,7 +76,7 @@ export class RevisionLog {
 
   /** Estimated bytes that the retained revisions keep from being collected. */
   get bytes(): number {
-    return this.#entries.reduce((sum, entry) => sum + entry.bytes, 0)
+    return this.#bytes
   }
 
   /**
@@ -105,6 +106,7 @@ export class RevisionLog {
     this.#deletedEver.addAll(fresh)
     this.#entries.push({ revision, clocks: written, deletes: fresh, atMs, bytes })
     this.#revision = revision
+    this.#bytes += bytes
     this.#moments.clear()
     for (const listener of [...this.#listeners]) listener()
   }
@@ -117,6 +119,7 @@ export class RevisionLog {
     const dropped = keep === -1 ? this.#entries : this.#entries.slice(0, keep)
     this.#entries = keep === -1 ? [] : this.#entries.slice(keep)
     this.#oldest = target
+    for (const entry of dropped) this.#bytes -= entry.bytes
     for (const revision of this.#moments.keys()) if (revision < target) this.#moments.delete(revision)
     return dropped
   }

@@ -1,6 +1,7 @@
 import type * as Y from 'yjs'
+import { changesSince, type Changes } from './changes.ts'
 import { isJsonArray, isJsonObject, type JsonValue } from './json-value.ts'
-import { WalkedList, type ListAt } from './list-at.ts'
+import type { ListAt } from './list-at.ts'
 import type { Moment } from './moment.ts'
 import {
   mountedKind,
@@ -14,23 +15,22 @@ import {
 import { LeafNode, ListNode, MapNode, nodeOfType, type Node, type Scene } from './overlay.ts'
 import { parseIndex } from './pointer.ts'
 import { isKnown } from './project.ts'
-import { countsInArray, countsInText, type YType } from './yjs.ts'
+import type { Positions } from './positions.ts'
+import type { YType } from './yjs.ts'
 
 /** Provides lists as they were at a moment, each read at most once. */
-export function createScene(moment: Moment): Scene {
-  const arrays = new Map<YType, ListAt>()
-  const texts = new Map<YType, ListAt>()
-  const cached = (lists: Map<YType, ListAt>, type: YType, counts: (item: Y.Item) => boolean): ListAt => {
-    const known = lists.get(type)
-    if (known !== undefined) return known
-    const list = new WalkedList(type, moment, counts)
-    lists.set(type, list)
-    return list
-  }
+export function createScene(doc: Y.Doc, moment: Moment, positions: Positions): Scene {
+  const lists = new Map<YType, ListAt>()
+  let changes: Changes | undefined
   return {
     moment,
-    listAt: (type) => cached(arrays, type, countsInArray),
-    textAt: (type) => cached(texts, type, countsInText),
+    listAt(type) {
+      const known = lists.get(type)
+      if (known !== undefined) return known
+      const list = positions.listAt(type, moment, () => (changes ??= changesSince(doc, moment)))
+      lists.set(type, list)
+      return list
+    },
   }
 }
 

@@ -170,7 +170,13 @@ export class JsonView {
 
   #diff(moment: Moment, scope?: Address): PatchOperation[] {
     const { doc } = this
-    return diff({ doc, layout: this.#engine.layout, since: moment, indexOf: walkedIndex, scope })
+    return diff({
+      doc,
+      layout: this.#engine.layout,
+      since: moment,
+      indexOf: this.#engine.positions.indexOf,
+      scope,
+    })
   }
 
   #diffBelow(tokens: readonly string[], pointer: string, moment: Moment): JsonPatch {
@@ -206,7 +212,10 @@ export class JsonView {
   }
 
   #follow(tokens: readonly string[], moment: Moment): Node | undefined {
-    return follow(rootNode(createScene(moment), this.doc, this.#engine.layout, false), tokens)
+    return follow(
+      rootNode(createScene(this.doc, moment, this.#engine.positions), this.doc, this.#engine.layout, false),
+      tokens,
+    )
   }
 
   #moment(version: Version): Moment {
@@ -276,6 +285,7 @@ export class JsonView {
     const clocks = new Map<number, number>()
     for (const [client, end] of afterState) if (beforeState.get(client) !== end) clocks.set(client, end)
     if (clocks.size === 0 && deleteSet.clients.size === 0) return
+    this.#engine.positions.follow(transaction)
     if (!this.#countsItself) return
     this.#log.record(this.#log.revision + 1, clocks, toIdSet(deleteSet), this.#clock.now())
     this.#changed = true
@@ -319,11 +329,4 @@ function relative(patch: readonly PatchOperation[], pointer: string): PatchOpera
 function isWithin(ids: IdSet, all: IdSet): boolean {
   for (const { client, clock, length } of ids.entries()) if (!all.covers(client, clock, length)) return false
   return true
-}
-
-function walkedIndex(item: Y.Item): number {
-  let index = 0
-  for (let left = item.left; left !== null; left = left.left)
-    if (!left.deleted && left.countable) index += left.length
-  return index
 }
