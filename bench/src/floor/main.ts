@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { quantile } from '../quantile.ts'
 import { peerNames, startPeer, type PeerName } from './peer.ts'
 import { ceiling, fanout, type Figures } from './scenario.ts'
 
@@ -53,15 +54,13 @@ for (const [title, run] of Object.entries(scenarios)) {
   )
   for (const [name, runs] of figures) {
     const cell = (key: keyof Figures, digits: number): string =>
-      median(runs.map((run) => run[key])).toFixed(digits)
+      quantile(
+        runs.map((run) => run[key]),
+        0.5,
+      ).toFixed(digits)
     const lost = runs.reduce((sum, run) => sum + run.lost, 0)
     console.log(
       `| ${name} | ${cell('p50Ms', 2)} | ${cell('p99Ms', 2)} | ${cell('updatesPerSecond', 0)} | ${cell('rssPeakMb', 0)} | ${cell('serverCpu', 2)} | ${lost} |`,
     )
   }
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }

@@ -1,3 +1,4 @@
+import { quantile } from '../quantile.ts'
 import { usageOf, type Peer } from './peer.ts'
 import { RoomClient } from './room-client.ts'
 
@@ -104,10 +105,9 @@ async function measure(
   const elapsed = (performance.now() - startedAt) / 1_000
   clearInterval(sampling)
   const after = await usageOf(peer.pid)
-  const sorted = latencies.toSorted((a, b) => a - b)
   return {
-    p50Ms: sorted[Math.floor(sorted.length * 0.5)] ?? Number.NaN,
-    p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN,
+    p50Ms: quantile(latencies, 0.5),
+    p99Ms: quantile(latencies, 0.99),
     updatesPerSecond: updates / elapsed,
     rssPeakMb: rssPeak / 2 ** 20,
     serverCpu: (after.cpuSeconds - before.cpuSeconds) / elapsed,
