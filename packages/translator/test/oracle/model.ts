@@ -33,7 +33,10 @@ export class Model {
       return outcome === 'done' ? [] : [{ index, skipped: outcome === 'skipped' }]
     })
     // What could not be inserted was there for the later operations of the same patch only.
-    for (const { unit, list } of ghosts) list.splice(list.indexOf(unit), 1)
+    for (const { unit, list, hides } of ghosts) {
+      list.splice(list.indexOf(unit), 1)
+      hides?.removed.delete(edit)
+    }
     return conflicts
   }
 }
@@ -64,6 +67,8 @@ interface ObjectNode {
 interface Ghost {
   readonly unit: Unit
   readonly list: Unit[]
+  /** What it would have replaced. */
+  hides?: Unit
 }
 
 class Step {
@@ -91,7 +96,7 @@ class Step {
       if (unit === undefined)
         throw new Error(`the generator made a path that leads nowhere: ${operation.path}`)
       // A member counts as alive when nothing took its place, an element when nobody removed it.
-      alive &&= isAlive(node, token, unit, this.#live)
+      alive &&= isAlive(node, token, unit, this.#live) && !this.#ghosts.some((ghost) => ghost.unit === unit)
       node = unit.node
     }
     if (isArrayNode(node)) return this.#onArray(node, last, operation, alive)
@@ -108,12 +113,18 @@ class Step {
       return alive ? 'done' : 'skipped'
     }
     const unit = visible(array.units, this.#seen)[Number(token)] as Unit
-    const there = alive && visible([unit], this.#live).length > 0
+    const ghost = this.#ghosts.find((each) => each.unit === unit)
+    const there = alive && ghost === undefined && visible([unit], this.#live).length > 0
     if (operation.op === 'replace') {
       const next = this.#unit(operation.value as Json)
       this.#insert(array, Number(token), next)
-      if (!there) this.#ghosts.push({ unit: next, list: array.units })
+      if (!there) {
+        // Its author keeps the old one in its place, so that later indexes are those that the author expects.
+        this.#ghosts.push({ unit: next, list: array.units, ...(ghost === undefined ? { hides: unit } : {}) })
+      }
     }
+    // It may be gone already; now it is for its author, too, and so is what it would have replaced.
+    if (operation.op === 'remove') delete ghost?.hides
     unit.removed.add(this.#edit)
     return there ? 'done' : 'skipped'
   }
@@ -129,16 +140,27 @@ class Step {
   #onObject(object: ObjectNode, key: string, operation: Operation, alive: boolean): Outcome {
     const chain = object.members.get(key) ?? []
     object.members.set(key, chain)
+    // A patch is judged by its net effect: what it set itself and sets or removes again was never there for others,
+    // and what they did to the key was a conflict of the first time.
+    const own = chain.findIndex((unit) => unit.made === this.#edit)
+    if (own >= 0) {
+      const ghost = this.#ghosts.findIndex(({ unit }) => unit === chain[own])
+      if (ghost >= 0) this.#ghosts.splice(ghost, 1)
+      chain.splice(own, 1)
+    }
     const theirs = current(chain, this.#live)
     const mine = current(chain, this.#seen)
-    const same = theirs === mine
+    const same = own >= 0 || theirs === mine
     if (operation.op === 'remove') {
       mine?.removed.add(this.#edit)
       return alive && same ? 'done' : 'skipped'
     }
     const unit = this.#unit(operation.value as Json)
     chain.push(unit)
-    if (!alive) this.#ghosts.push({ unit, list: chain })
+    if (!alive) {
+      const hides = chain.find((each) => each.removed.has(this.#edit))
+      this.#ghosts.push({ unit, list: chain, ...(hides === undefined ? {} : { hides }) })
+    }
     // The last one to arrive wins.
     return !alive ? 'skipped' : same ? 'done' : 'won'
   }

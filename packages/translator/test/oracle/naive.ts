@@ -54,3 +54,19 @@ export function mergeFork(then: Uint8Array, now: Uint8Array, patch: readonly Ope
   Y.applyUpdate(merged, Y.encodeStateAsUpdate(fork, Y.encodeStateVector(merged)))
   return merged
 }
+
+/**
+ * Whether a fork means something else than we do by this patch: it puts the new value of a replaced element back though
+ * others had removed the element, and it lets a member that it sets and removes again win over theirs in between.
+ */
+export function forkDiffers(
+  patch: readonly Operation[],
+  conflicts: readonly { readonly index: number }[],
+): boolean {
+  return (
+    conflicts.some(({ index }) => patch[index]?.op === 'replace') ||
+    patch.some(
+      ({ op, path }, index) => op === 'remove' && patch.slice(0, index).some((each) => each.path === path),
+    )
+  )
+}

@@ -8,6 +8,8 @@ export interface PatchShape {
   readonly operations: readonly Operation['op'][]
   /** Whether a container may be replaced by one of the same kind (which the engine merges instead of replacing). */
   readonly containers: boolean
+  /** Whether elements are also appended with `-`. */
+  readonly dash: boolean
 }
 
 /** A valid patch for an author who sees `state`; every later operation is valid after the earlier ones. */
@@ -23,12 +25,14 @@ export function makePatch(rng: Rng, state: Json, shape: PatchShape): Operation[]
   return patch
 }
 
-interface Slot {
+/** A value inside of a state, and where it is. */
+export interface Slot {
   readonly path: readonly (string | number)[]
   readonly value: Json
 }
 
-function slots(value: Json, path: readonly (string | number)[] = []): Slot[] {
+/** Everything inside of a state, itself first. */
+export function slots(value: Json, path: readonly (string | number)[] = []): Slot[] {
   const below = Array.isArray(value)
     ? value.flatMap((part, index) => slots(part, [...path, index]))
     : isObject(value)
@@ -43,7 +47,8 @@ function makeOperation(rng: Rng, state: Json, shape: PatchShape): Operation | un
   const op = rng.pick(shape.operations)
   if (op === 'add') return makeAdd(rng, all, shape)
   if (inner.length === 0) return undefined
-  const slot = rng.pick(inner)
+  // In a long list two authors would never meet; near its start they do.
+  const slot = rng.pick(rng.chance(0.5) ? inner.slice(0, 40) : inner)
   const path = pointer(slot.path)
   if (op === 'remove') return { op, path }
   if (op === 'test') return { op, path, value: clone(slot.value) }
@@ -66,7 +71,7 @@ function makeAdd(rng: Rng, all: readonly Slot[], shape: PatchShape): Operation |
   if (parents.length === 0) return undefined
   const { path, value } = rng.pick(parents)
   if (Array.isArray(value)) {
-    const token = rng.chance(0.1) ? '-' : rng.int(value.length + 1)
+    const token = shape.dash && rng.chance(0.1) ? '-' : rng.int(value.length + 1)
     return { op: 'add', path: pointer([...path, token]), value: makeValue(rng, null, shape) }
   }
   const key = rng.pick(['a', 'b', 'c', 'list', '~', 'x/y', ''])

@@ -2,7 +2,7 @@ import * as Y from 'yjs'
 import type { Json } from './json.ts'
 
 /** Where the roots of a document appear: a pointer and the root's name and type. `''` is the JSON root. */
-export type Mounts = Readonly<Record<string, Y.AbstractType<unknown>>>
+export type Mounts = Readonly<Record<string, unknown>>
 
 /** The JSON of a whole document, by walking everything: the slow meaning of "what a reader sees". */
 export function projectDoc(doc: Y.Doc, mounts: Mounts = {}): Json {
