@@ -205,9 +205,14 @@ export class RedisAppender {
     const { count, timeoutMs } = this.#options.waitReplicas ?? { count: 0, timeoutMs: 0 }
     // WAIT is about what came over the same connection; a cluster has one to each primary.
     const servers = client instanceof Cluster ? client.nodes('master') : [client]
-    const reached = await Promise.all(servers.map((server) => server.wait(count, timeoutMs)))
-    this.#replicasMissing = reached.some((replicas) => replicas < count)
-    return !this.#replicasMissing
+    let isReplicated = false
+    try {
+      const reached = await Promise.all(servers.map((server) => server.wait(count, timeoutMs)))
+      isReplicated = reached.every((replicas) => replicas >= count)
+    } finally {
+      this.#replicasMissing = !isReplicated
+    }
+    return isReplicated
   }
 
   #replicasError(): PolyphonyError {

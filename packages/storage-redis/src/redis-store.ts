@@ -49,7 +49,10 @@ import { RedisWakeups } from './redis-wakeups.ts'
  * with `TypeError` for an address that is none.
  */
 export async function openRedisStore(address: string, options: RedisStoreOptions = {}): Promise<RedisStore> {
-  const connector = await RedisConnector.probe(address, options)
+  const { commandTimeoutMs = 10_000, waitReplicas } = options
+  // Waiting for replicas is not the server being slow.
+  const timeouts = { commandTimeoutMs: commandTimeoutMs + (waitReplicas?.timeoutMs ?? 0) }
+  const connector = await RedisConnector.probe(address, { ...options, ...timeouts })
   const opened: RedisClient[] = []
   const open = async (...parameters: Parameters<RedisConnector['open']>): Promise<RedisClient> => {
     const client = await connector.open(...parameters)

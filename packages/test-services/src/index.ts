@@ -1,3 +1,4 @@
+export { AppendLoad, type AcknowledgedEntry, type LoadedStore } from './append-load.ts'
 export { findBinary, requireBinary } from './binaries.ts'
 export { openFaultyLink, type FaultyLink, type LinkFault } from './faulty-link.ts'
 export { findFreePort } from './free-port.ts'
