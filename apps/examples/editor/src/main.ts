@@ -27,7 +27,7 @@ const provider = connect(address, doc, showStatus)
 provider.awareness.setLocalStateField('user', identify(sessionStorage))
 const text = doc.getText('text')
 const trace = agentTrace(text, provider.awareness, () => provider.synced)
-createTextEditor(element('text', HTMLDivElement), text, provider.awareness, [
+const editor = createTextEditor(element('text', HTMLDivElement), text, provider.awareness, [
   trace,
   EditorView.theme({ '&.cm-focused': { outline: 'none' } }),
 ])
@@ -36,6 +36,9 @@ let showPeople = (): void => undefined
 const agent = bindAgentCard(address, doc, () => showPeople())
 showPeople = bindPeople(provider.awareness, agent.isWorking)
 void bindLivePane(address)
+
+// For the curious: `polyphony.doc.toJSON()` in the console of the browser, and for the tests.
+Object.assign(globalThis, { polyphony: { doc, editor, provider } })
 
 /** The document must have its lists before the editors come; without the server, they wait. */
 async function untilReachable(): Promise<void> {
