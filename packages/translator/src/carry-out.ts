@@ -2,9 +2,12 @@ import { IdSet } from '@polyphony/core'
 import { live, type Moment } from './moment.ts'
 import { stepTexts } from './mounts.ts'
 import { isDead, type ListNode, type MapNode, type Node, type TextNode } from './overlay.ts'
-import { specOf, type Spec } from './spec.ts'
+import type { XmlNode } from './overlay-xml.ts'
+import { specOf, specsOf, type Spec } from './spec.ts'
 import { diffText } from './text-diff.ts'
 import type { Anchor, UnitId, Writer } from './writer.ts'
+import { editContent, type EditSink } from './xml-edit.ts'
+import type { YType } from './yjs.ts'
 import { structUnits } from './unit-ranges.ts'
 
 /** One step of the work on the document. None of them can fail. */
@@ -28,7 +31,7 @@ export function workOf(root: Node): Work {
   return work
 }
 
-class Collector implements Work {
+class Collector implements Work, EditSink {
   readonly actions: Action[] = []
   readonly removed = new IdSet()
   /** Levels of deleted containers around: what the author removed there stays removed for it, nothing can be done. */
@@ -36,6 +39,11 @@ class Collector implements Work {
 
   add(action: Action): void {
     if (this.dead === 0) this.actions.push(action)
+  }
+
+  remove(type: YType, client: number, clock: number, count: number): void {
+    this.removed.add(client, clock, count)
+    this.add((writer) => writer.deleteUnits(type, client, clock, count))
   }
 }
 
@@ -45,7 +53,9 @@ function visit(node: Node, work: Collector): void {
   work.dead += dead
   switch (node.kind) {
     case 'leaf':
+      break
     case 'xml':
+      visitXml(node, work)
       break
     case 'map':
       visitMap(node, work)
@@ -83,7 +93,10 @@ function visitMap(node: MapNode, work: Collector): void {
         work.add((writer) => writer.deleteItem(current))
       continue
     }
-    const spec = specOf(child, stepTexts(node.rules, key))
+    const spec: Spec | undefined =
+      node.isPlain && !child.skipped
+        ? { kind: 'any', value: child.toJson() }
+        : specOf(child, stepTexts(node.rules, key))
     if (spec !== undefined) work.add((writer) => writer.setMember(base, key, spec))
   }
 }
@@ -93,11 +106,13 @@ function visitList(node: ListNode, work: Collector): void {
   if (base === undefined || scene === undefined || !node.isTouched) return
   const { moment } = scene
   let anchor: Anchor
-  let specs: Spec[] = []
+  let nodes: Node[] = []
   let position = 0
   const flush = (): void => {
+    const specs = specsOf(nodes, node.isXml, stepTexts(node.rules, position))
     if (specs.length > 0) work.add(insertion(node, anchor, moment, specs))
-    specs = []
+    position += nodes.length
+    nodes = []
   }
   for (const piece of node.pieces.pieces()) {
     if (piece.node !== undefined) {
@@ -105,8 +120,7 @@ function visitList(node: ListNode, work: Collector): void {
         flush()
         anchor = 'end'
       }
-      const spec = specOf(piece.node, stepTexts(node.rules, position++))
-      if (spec !== undefined) specs.push(spec)
+      nodes.push(piece.node)
       continue
     }
     flush()
@@ -118,8 +132,7 @@ function visitList(node: ListNode, work: Collector): void {
     }
     for (const { client, clock, count, index } of structUnits(node.list, from, length)) {
       if (count === 1 && node.spared.has(index)) continue
-      work.removed.add(client, clock, count)
-      work.add((writer) => writer.deleteUnits(base, client, clock, count))
+      work.remove(base, client, clock, count)
     }
   }
   flush()
@@ -149,6 +162,14 @@ function* touchedInPlace(node: ListNode): IterableIterator<Node> {
   }
 }
 
+function visitXml(node: XmlNode, work: Collector): void {
+  const { attrs, content } = node.touched
+  if (attrs !== undefined) visitMap(attrs, work)
+  if (content === undefined || node.base === undefined) return
+  if (content.base !== undefined) visitList(content, work)
+  else editContent(node.scene, node.base, node.contentRemoved ? undefined : content.toJson(), work)
+}
+
 function visitText(node: TextNode, work: Collector): void {
   const { base, scene } = node
   if (base === undefined || scene === undefined || !node.isWritten) return
@@ -160,8 +181,7 @@ function visitText(node: TextNode, work: Collector): void {
   for (const { at, remove, insert } of edits) {
     const anchor = at === 0 ? undefined : idAt(list.locate(at - 1))
     for (const { client, clock, count } of structUnits(list, at, remove)) {
-      work.removed.add(client, clock, count)
-      work.add((writer) => writer.deleteUnits(base, client, clock, count))
+      work.remove(base, client, clock, count)
     }
     if (insert !== '') work.add((writer) => writer.insertText(base, anchor, moment, insert))
   }

@@ -69,6 +69,7 @@ export class Engine {
       projectDocument(doc, layout),
     )
     for (const step of steps) planner.run(step)
+    planner.finish()
     const conflicts = distinct(planner.conflicts)
     if (strict && conflicts.length > 0)
       throw new PolyphonyError(

@@ -4,8 +4,9 @@ import { isJsonArray, isJsonObject, type JsonValue } from './json-value.ts'
 import type { ListAt, Unit } from './list-at.ts'
 import { live, type Moment } from './moment.ts'
 import { stepTexts, textMode, type TextMode, type TextRules } from './mounts.ts'
+import { XmlNode } from './overlay-xml.ts'
 import { PieceList } from './piece-list.ts'
-import { projectRoot, projectType, projectUnit } from './project.ts'
+import { projectType, projectUnit } from './project.ts'
 import { kindOf, typeOf, type Kind, type YType } from './yjs.ts'
 
 /**
@@ -22,7 +23,7 @@ export interface Scene {
   listAt(type: YType): ListAt
 }
 
-interface NodeState {
+export interface NodeState {
   /** The unit of the document that it was read from; `undefined` for what the patch brings. */
   readonly home: Unit | undefined
   /** It is part of what a skipped operation would have brought. */
@@ -85,6 +86,8 @@ export class MapNode implements NodeState {
   readonly rules: TextRules
   readonly home: Unit | undefined
   skipped = false
+  /** Its values are stored as plain JSON: the attributes of an XML element. */
+  isPlain = false
   /** Members that are mounted roots: they can be edited, but neither set nor removed. */
   readonly mounted = new Map<string, Node>()
   /** Keys that the patch has set or removed. */
@@ -165,6 +168,8 @@ export class ListNode implements NodeState {
   readonly rules: TextRules
   readonly home: Unit | undefined
   skipped = false
+  /** Its elements are XML nodes, stored as such. */
+  isXml = false
   /** Elements of the base that were looked at, by their index at the moment. */
   readonly touched = new Map<number, Node>()
   /** Elements of the base that are not removed after all, because what was to take their place was skipped. */
@@ -293,35 +298,6 @@ export class TextNode implements NodeState {
   liveJson(): JsonValue {
     const text = this.base === undefined ? this.text : textAt(this.base, live)
     return this.mode === 'string' ? text : text.split('\n')
-  }
-}
-
-/** An XML element or fragment. */
-export class XmlNode implements NodeState {
-  readonly kind = 'xml'
-  readonly scene: Scene
-  readonly base: YType | undefined
-  readonly home: Unit | undefined
-  skipped = false
-
-  constructor(scene: Scene, base: YType | undefined, home?: Unit) {
-    this.scene = scene
-    this.base = base
-    this.home = home
-  }
-
-  toJson(): JsonValue {
-    return this.#jsonAt(this.scene.moment)
-  }
-
-  /** Its value in the document as it is now, without the patch. */
-  liveJson(): JsonValue {
-    return this.#jsonAt(live)
-  }
-
-  #jsonAt(moment: Moment): JsonValue {
-    const kind = this.base === undefined ? undefined : kindOf(this.base)
-    return projectRoot(this.base, kind ?? 'fragment', undefined, moment)
   }
 }
 

@@ -1,20 +1,27 @@
 import { PolyphonyError } from '@polyphony/core'
 import { ingest, type Intake } from './ingest.ts'
-import { isJsonObject, jsonEquals, type JsonValue } from './json-value.ts'
+import { isJsonArray, isJsonObject, jsonEquals, type JsonValue } from './json-value.ts'
 
 import { stepTexts } from './mounts.ts'
 import { LeafNode, ListNode, MapNode, TextNode, isDead, type Node, type Scene } from './overlay.ts'
 import { copyOf } from './overlay-copy.ts'
+import { XmlNode } from './overlay-xml.ts'
 import { refusal, type Conflict, type ConflictReason, type Step } from './patch.ts'
 import { clip, formatPointer, parseIndex } from './pointer.ts'
-import { reconcile, reconcilable } from './reconcile.ts'
+import { reconcilable, reconcile, reconcileMap, setContent } from './reconcile.ts'
 
 /** Where an operation works: an object or array of the overlay, and what stands in the way of it. */
 interface Place {
-  readonly container: MapNode | ListNode
+  readonly container: MapNode | ListNode | XmlNode
   /** The text whose lines the container is. */
   readonly linesOf: TextNode | undefined
   readonly token: string
+  readonly blocked: ConflictReason | undefined
+}
+
+/** A place whose container can be edited member by member or element by element. */
+interface EditablePlace {
+  readonly container: MapNode | ListNode
   readonly blocked: ConflictReason | undefined
 }
 
@@ -30,6 +37,8 @@ export class Planner {
   readonly #strict: boolean
   readonly #liveRoot: () => JsonValue
   #step: Step | undefined
+  /** XML nodes that were passed through, with the operation that did so last. */
+  readonly #xml = new Map<XmlNode, number>()
   #wrote = false
 
   /** @param liveRoot the whole state as it is now, for `test` in strict mode */
@@ -75,9 +84,18 @@ export class Planner {
     this.conflicts.push({ index, op, reason, path: formatPointer(path), skipped })
   }
 
+  /** Checks what can only be checked at the end: JSON in the content of XML nodes may have been edited in parts. */
+  finish(): void {
+    for (const [node, index] of this.#xml) {
+      const problem = node.problem()
+      if (problem !== undefined)
+        throw new PolyphonyError('invalid-value', `Operation ${index}: ${problem}`, { index })
+    }
+  }
+
   /** Sets a member, or what is at an index, in the way that keeps most of what is there. */
   put(
-    place: Pick<Place, 'container' | 'blocked'>,
+    place: EditablePlace,
     key: string | number,
     path: readonly (string | number)[],
     value: JsonValue,
@@ -100,11 +118,9 @@ export class Planner {
     const fresh = node ?? new LeafNode(value)
     if (container instanceof MapNode) {
       const member = String(key)
-      if (member === '__proto__') throw this.#invalid('the key "__proto__" is refused')
+      if (member === '__proto__') throw this.invalid('the key "__proto__" is refused')
       if (container.mounted.has(member))
-        throw this.#invalid(
-          `"${clip(member)}" is a mounted root of another kind; it cannot become this value`,
-        )
+        throw this.invalid(`"${clip(member)}" is a mounted root of another kind; it cannot become this value`)
       if (blocked === undefined) {
         const reason = this.#memberConflict(container, member)
         if (reason !== undefined)
@@ -133,11 +149,7 @@ export class Planner {
   }
 
   /** Removes a member or element of the overlay. */
-  take(
-    place: Pick<Place, 'container' | 'blocked'>,
-    key: string | number,
-    path: readonly (string | number)[],
-  ): void {
+  take(place: EditablePlace, key: string | number, path: readonly (string | number)[]): void {
     const { container, blocked } = place
     if (container instanceof MapNode) {
       const member = String(key)
@@ -157,7 +169,7 @@ export class Planner {
   }
 
   /** Puts an element in. */
-  insert(place: Pick<Place, 'container' | 'blocked'>, index: number | '-', node: Node): void {
+  insert(place: EditablePlace, index: number | '-', node: Node): void {
     const { container, blocked } = place
     if (container instanceof MapNode) return
     node.skipped ||= blocked !== undefined
@@ -187,7 +199,7 @@ export class Planner {
   }
 
   #assignRoot(value: JsonValue): void {
-    if (!isJsonObject(value)) throw this.#invalid('the whole state is always an object')
+    if (!isJsonObject(value)) throw this.invalid('the whole state is always an object')
     reconcile(this, this.#root, value, [])
   }
 
@@ -201,28 +213,53 @@ export class Planner {
   ): void {
     const { container, token, blocked, linesOf } = place
     if (linesOf !== undefined && (typeof value !== 'string' || value.includes('\n')))
-      throw this.#invalid('a line of a text is a string without line feed')
+      throw this.invalid('a line of a text is a string without line feed')
     if (blocked !== undefined) this.report(blocked, path, true)
+    if (container instanceof XmlNode) {
+      if (!adds && container.get(token) === undefined) throw this.#missing(path)
+      this.#writeXml(container, token, path, value)
+      return
+    }
     if (container instanceof MapNode) {
       if (!adds && container.get(token) === undefined) throw this.#missing(path)
-      this.put(place, token, path, value, node)
+      this.put({ container, blocked }, token, path, value, node)
       return
     }
     const index = this.#index(container, token, path, adds)
-    if (adds) this.insert(place, index, node ?? new LeafNode(value))
-    else this.put(place, index, path, value, node)
+    if (adds) this.insert({ container, blocked }, index, node ?? new LeafNode(value))
+    else this.put({ container, blocked }, index, path, value, node)
+  }
+
+  /** Sets a member of an XML node. */
+  #writeXml(node: XmlNode, token: string, path: readonly string[], value: JsonValue): void {
+    if (token === 'attrs' && isJsonObject(value) && !node.isFragment)
+      reconcileMap(this, node.attrs, value, path)
+    else if (token === 'content' && isJsonArray(value)) setContent(this, node, value, path)
+    else if (token === 'type' && typeof value === 'string' && !node.isFragment) {
+      if (value === node.name) return
+      // Yjs cannot rename an element: another one takes its place, with the same content.
+      const whole = node.toJson()
+      const parent = path.slice(0, -1)
+      if (isJsonObject(whole))
+        this.#write(this.#place(parent), parent, { ...whole, type: value }, undefined, false)
+    } else throw this.invalid('an XML node has "type", "attrs" and "content", a root only "content"')
   }
 
   #remove(place: Place, path: readonly string[]): void {
     const { container, token, blocked } = place
     if (blocked !== undefined) this.report(blocked, path, true)
-    if (container instanceof MapNode) {
+    if (container instanceof XmlNode) {
+      if (container.get(token) === undefined) throw this.#missing(path)
+      if (token === 'attrs') reconcileMap(this, container.attrs, {}, path)
+      else if (token === 'content' && !container.isFragment) setContent(this, container, undefined, path)
+      else throw this.invalid(`the "${clip(token)}" of an XML node cannot be removed`)
+    } else if (container instanceof MapNode) {
       if (container.mounted.has(token))
         throw this.#refuse('mounted', `"${clip(token)}" is a mounted root, which stays`)
       if (container.get(token) === undefined) throw this.#missing(path)
-      this.take(place, token, path)
+      this.take({ container, blocked }, token, path)
     } else {
-      this.take(place, this.#index(container, token, path, false), path)
+      this.take({ container, blocked }, this.#index(container, token, path, false), path)
     }
   }
 
@@ -264,6 +301,7 @@ export class Planner {
 
   /** Takes out the source of a move. Returns what spares it after all, when it cannot arrive. */
   #detach({ container, token }: Place): () => void {
+    if (container instanceof XmlNode) throw this.invalid('the parts of an XML node cannot be moved')
     if (container instanceof MapNode) {
       const node = container.get(token)
       container.delete(token)
@@ -287,11 +325,12 @@ export class Planner {
       const container = this.#container(node, path, depth)
       let next = this.#child(container, token, path)
       blocked ??= stateOf(next)
-      const expanded = next instanceof LeafNode ? next.expand(stepTexts(container.rules, token)) : undefined
+      const rules = container instanceof XmlNode ? undefined : stepTexts(container.rules, token)
+      const expanded = next instanceof LeafNode ? next.expand(rules) : undefined
       if (expanded !== undefined) {
         expanded.skipped = blocked !== undefined
         if (container instanceof MapNode) container.set(token, expanded)
-        else container.pieces.replace(Number(token), expanded)
+        else if (container instanceof ListNode) container.pieces.replace(Number(token), expanded)
         next = expanded
       }
       node = next
@@ -313,8 +352,12 @@ export class Planner {
     return { node, blocked }
   }
 
-  #container(node: Node, path: readonly string[], depth: number): MapNode | ListNode {
+  #container(node: Node, path: readonly string[], depth: number): MapNode | ListNode | XmlNode {
     if (node instanceof MapNode || node instanceof ListNode) return node
+    if (node instanceof XmlNode) {
+      this.#xml.set(node, this.#step?.index ?? 0)
+      return node
+    }
     if (node instanceof TextNode && node.mode === 'lines') return node.lines
     throw this.#refuse(
       'not-a-container',
@@ -322,8 +365,8 @@ export class Planner {
     )
   }
 
-  #child(container: MapNode | ListNode, token: string, path: readonly string[]): Node {
-    if (container instanceof MapNode) {
+  #child(container: MapNode | ListNode | XmlNode, token: string, path: readonly string[]): Node {
+    if (!(container instanceof ListNode)) {
       const node = container.get(token)
       if (node === undefined) throw this.#missing(path)
       return node
@@ -372,7 +415,8 @@ export class Planner {
     return refusal(this.#step?.index ?? 0, reason, message)
   }
 
-  #invalid(message: string): PolyphonyError {
+  /** An error about the value of the operation at hand. */
+  invalid(message: string): PolyphonyError {
     const index = this.#step?.index
     return new PolyphonyError('invalid-value', `Operation ${index ?? 0}: ${message}`, { index })
   }

@@ -1,7 +1,9 @@
 import { isJsonArray, isJsonObject, jsonEquals, type JsonObject, type JsonValue } from './json-value.ts'
 import { idOf, matchLists } from './list-match.ts'
 import { LeafNode, type ListNode, type MapNode, type Node } from './overlay.ts'
+import type { XmlNode } from './overlay-xml.ts'
 import type { Planner } from './plan.ts'
+import { elementProblem } from './xml-json.ts'
 
 type Path = readonly (string | number)[]
 
@@ -20,7 +22,7 @@ export function reconcilable(node: Node, value: JsonValue): boolean {
     case 'text':
       return typeof value === 'string' || (node.mode === 'lines' && isLines(value))
     case 'xml':
-      return false
+      return isJsonObject(value) && value['type'] === node.name
   }
 }
 
@@ -28,10 +30,11 @@ export function reconcilable(node: Node, value: JsonValue): boolean {
 export function reconcile(planner: Planner, node: Node, value: JsonValue, path: Path): void {
   if (node.kind === 'map' && isJsonObject(value)) reconcileMap(planner, node, value, path)
   else if (node.kind === 'list' && isJsonArray(value)) reconcileList(planner, node, value, path)
+  else if (node.kind === 'xml' && isJsonObject(value)) reconcileXml(planner, node, value, path)
   else if (node.kind === 'text') node.text = isJsonArray(value) ? value.join('\n') : String(value)
 }
 
-function reconcileMap(planner: Planner, node: MapNode, value: JsonObject, path: Path): void {
+export function reconcileMap(planner: Planner, node: MapNode, value: JsonObject, path: Path): void {
   const place = { container: node, blocked: undefined }
   for (const key of node.keys()) {
     if (Object.hasOwn(value, key)) continue
@@ -67,6 +70,27 @@ function reconcileList(planner: Planner, node: ListNode, value: readonly JsonVal
     if (i >= 0 && !jsonEquals(old[i], value[j])) planner.put(place, i, [...path, i], value[j] ?? null)
     ;[oldEnd, nextEnd] = [i, j]
   }
+}
+
+function reconcileXml(planner: Planner, node: XmlNode, value: JsonObject, path: Path): void {
+  const problem = elementProblem(value)
+  if (problem !== undefined) throw planner.invalid(problem)
+  const { attrs = {}, content } = value
+  if (node.isFragment && Object.hasOwn(value, 'attrs')) throw planner.invalid('a root has no "attrs"')
+  if (isJsonObject(attrs)) reconcileMap(planner, node.attrs, attrs, [...path, 'attrs'])
+  setContent(planner, node, isJsonArray(content) ? content : undefined, [...path, 'content'])
+}
+
+/** Gives an XML node new content; `undefined` takes the member away. */
+export function setContent(
+  planner: Planner,
+  node: XmlNode,
+  content: readonly JsonValue[] | undefined,
+  path: Path,
+): void {
+  node.contentRemoved = content === undefined
+  if (node.holdsText) node.setContent(content ?? [])
+  else reconcileList(planner, node.content, content ?? [], path)
 }
 
 function sameId(node: MapNode, value: JsonObject): boolean {

@@ -13,6 +13,7 @@ import {
   type TextRules,
 } from './mounts.ts'
 import { LeafNode, ListNode, MapNode, nodeOfType, type Node, type Scene } from './overlay.ts'
+import { XmlNode } from './overlay-xml.ts'
 import { parseIndex } from './pointer.ts'
 import { isKnown } from './project.ts'
 import type { Positions } from './positions.ts'
@@ -49,7 +50,7 @@ export function follow(root: Node, tokens: readonly string[]): Node | undefined 
   let node: Node = root
   for (const [depth, token] of tokens.entries()) {
     let next: Node | undefined
-    if (node instanceof MapNode) next = node.get(token)
+    if (node instanceof MapNode || node instanceof XmlNode) next = node.get(token)
     else if (node instanceof ListNode) {
       const index = parseIndex(token)
       next = index !== undefined && index < node.pieces.length ? node.get(index) : undefined

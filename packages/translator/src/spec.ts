@@ -8,6 +8,7 @@ import type { ListNode, MapNode, Node } from './overlay.ts'
 import { forEachVisible } from './project.ts'
 import { diffText } from './text-diff.ts'
 import { segmentsAt, type Segment } from './xml.ts'
+import { specOfChunk, specsOfContent } from './xml-json.ts'
 import { countsInArray, kindOf, typeOf, type YType } from './yjs.ts'
 
 /** What is to be created in the document, as data: shared types and what they hold. */
@@ -59,9 +60,31 @@ export function specOf(node: Node, rules: TextRules): Spec | undefined {
       return { kind: 'map', entries: mapEntries(node, rules) }
     case 'list':
       return { kind: 'array', items: listItems(node, rules) }
-    case 'xml':
-      return node.base === undefined ? undefined : specOfType(node.base)
+    case 'xml': {
+      const { attrs, content } = node.touched
+      if (node.base !== undefined && attrs === undefined && content === undefined)
+        return specOfType(node.base)
+      const json = node.toJson()
+      return isJsonObject(json) ? specOfChunk({ segments: undefined, element: json }) : undefined
+    }
   }
+}
+
+/** New elements of a list, in order. In the content of an XML node, neighbouring text nodes become one text. */
+export function specsOf(nodes: readonly Node[], isXml: boolean, rules: TextRules): Spec[] {
+  const specs: Spec[] = []
+  let json: JsonValue[] = []
+  for (const node of nodes) {
+    if (isXml && node.kind !== 'xml') {
+      if (!node.skipped) json.push(node.toJson())
+      continue
+    }
+    specs.push(...specsOfContent(json))
+    json = []
+    const spec = specOf(node, rules)
+    if (spec !== undefined) specs.push(spec)
+  }
+  return [...specs, ...specsOfContent(json)]
 }
 
 /** A unit of the document as it is now, with everything in it. */

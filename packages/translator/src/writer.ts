@@ -2,6 +2,7 @@ import * as Y from 'yjs'
 import type { Moment } from './moment.ts'
 import type { Spec } from './spec.ts'
 import type { TextEdit } from './text-diff.ts'
+import type { Span } from './xml-edit.ts'
 import { clockOf, type YType } from './yjs.ts'
 
 /** The id of one unit, which outlives the splitting and merging of items. */
@@ -62,6 +63,34 @@ export class Writer {
     const left = this.#leftOf(type, anchor, moment)
     this.#add(left, left === null ? type._start : left.right, type, null, new Y.ContentString(text))
     this.#forgetPositions(type)
+  }
+
+  /** Puts formatted text in. */
+  insertFormatted(type: YType, anchor: Anchor, moment: Moment, spans: readonly Span[]): void {
+    if (!(type instanceof Y.Text)) return
+    const left = this.#leftOf(type, anchor, moment)
+    let index = left === null ? 0 : liveBefore(left) + (left.deleted || !left.countable ? 0 : left.length)
+    for (const { text, attributes } of spans) {
+      type.insert(index, text, { ...attributes })
+      index += text.length
+    }
+  }
+
+  /** Formats those of the characters that are still there. */
+  format(
+    type: YType,
+    client: number,
+    clock: number,
+    length: number,
+    attributes: Record<string, unknown>,
+  ): void {
+    if (!(type instanceof Y.Text)) return
+    for (let at = clock; at < clock + length;) {
+      const item = Y.getItemCleanStart(this.#transaction, Y.createID(client, at))
+      const end = Math.min(item.id.clock + item.length, clock + length)
+      if (!item.deleted) type.format(liveBefore(item), end - at, { ...attributes })
+      at = end
+    }
   }
 
   #leftOf(type: YType, anchor: Anchor, moment: Moment): Y.Item | null {
@@ -177,6 +206,14 @@ export class Writer {
   #forgetPositions(type: YType): void {
     if (type._searchMarker !== null) type._searchMarker.length = 0
   }
+}
+
+/** The index of an item's first unit, as the methods of a text count. */
+function liveBefore(item: Y.Item): number {
+  let index = 0
+  for (let left = item.left; left !== null; left = left.left)
+    if (!left.deleted && left.countable) index += left.length
+  return index
 }
 
 /** Another handle on the same subdocument: one instance cannot stand in two places. */
