@@ -151,7 +151,7 @@ function* touchedInPlace(node: ListNode): IterableIterator<Node> {
     yield* node.touched.values()
     return
   }
-  const indexes = [...node.touched.keys()].sort((a, b) => a - b)
+  const indexes = [...node.touched.keys()].toSorted((a, b) => a - b)
   let next = 0
   for (const piece of node.pieces.pieces()) {
     if (piece.node !== undefined) continue

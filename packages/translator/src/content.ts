@@ -59,7 +59,8 @@ export function keysAt(type: YType, moment: Moment): string[] {
     if (key === '__proto__') continue
     if (moment.isLive ? !item.deleted : memberAt(type, key, moment) !== undefined) keys.push(key)
   }
-  return keys.sort()
+  keys.sort()
+  return keys
 }
 
 /** The characters of a text at the moment. */

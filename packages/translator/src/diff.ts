@@ -82,7 +82,7 @@ class Differ {
       const address = this.#addresses.of(type)
       if (address !== undefined) found.set(type, address)
     }
-    const ordered = [...found.values()].sort(
+    const ordered = [...found.values()].toSorted(
       (a, b) => a.depth - b.depth || (a.pointer < b.pointer ? -1 : a.pointer > b.pointer ? 1 : 0),
     )
     for (const address of ordered) if (!this.#isBelowReplaced(address)) this.#emitType(address)
@@ -120,7 +120,7 @@ class Differ {
     const { type, pointer } = address
     const shadowed = this.#mounted.get(type)
     const patch: PatchOperation[] = []
-    for (const key of [...keys].sort()) {
+    for (const key of [...keys].toSorted()) {
       if (key === '__proto__' || shadowed?.has(key)) continue
       const operation = this.#memberOperation(type, key, `${pointer}/${escapeToken(key)}`, address)
       if (operation !== undefined) patch.push(operation)
@@ -216,7 +216,7 @@ class Differ {
       this.#emit({ op: 'add', path, value: attributes })
       return
     }
-    for (const key of [...keys].sort()) {
+    for (const key of [...keys].toSorted()) {
       if (key === '__proto__') continue
       const then = memberAt(type, key, this.#since)
       const now = memberAt(type, key, live)

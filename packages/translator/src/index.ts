@@ -23,6 +23,7 @@ export {
   type MountKind,
   type TextMode,
 } from './mounts.ts'
+export { JsonMirror, patched, type MirrorEvent } from './mirror.ts'
 export { applyPatch, applyState, toJson, type OneOffOptions } from './one-off.ts'
 export type { Conflict, ConflictReason, JsonPatch, PatchOperation, PatchResult } from './patch.ts'
 export { formatPointer, parsePointer } from './pointer.ts'

@@ -58,7 +58,9 @@ export function toJsonValue(raw: unknown): JsonValue {
   if (raw instanceof Date) return Number.isNaN(raw.getTime()) ? null : raw.toISOString()
   const object: Record<string, JsonValue> = {}
   const source = raw as Record<string, unknown>
-  for (const member of Object.keys(source).sort()) {
+  const members = Object.keys(source)
+  members.sort()
+  for (const member of members) {
     if (member !== '__proto__') object[member] = toJsonValue(source[member])
   }
   return object

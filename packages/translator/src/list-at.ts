@@ -129,7 +129,7 @@ function inListOrder(runs: ChangedRun[], type: YType, index: PositionIndex): Cha
     for (let item = before === null ? type._start : before.right; item?.deleted === true; item = item.right)
       order.set(item, place++)
   }
-  return runs.sort(
+  return runs.toSorted(
     (a, b) =>
       a.at - b.at ||
       Number(a.added) - Number(b.added) ||

@@ -39,7 +39,7 @@ export function matchKeys(old: readonly number[], next: readonly number[]): Matc
   const [a, b] = [old.slice(start, oldEnd), next.slice(start, nextEnd)]
   const middle = a.length * b.length <= tableMax ? longestCommon(a, b) : uniqueCommon(a, b)
   for (const [i, j] of middle) matches.push([start + i, start + j])
-  return matches.concat(tail.reverse())
+  return matches.concat(tail.toReversed())
 }
 
 /** What makes an element the same one: its `id` if it has one, else its value. */
@@ -62,7 +62,7 @@ function canonical(value: JsonValue): string {
   if (isJsonArray(value)) return `[${value.map(canonical).join()}]`
   if (!isJsonObject(value)) return JSON.stringify(value)
   const members = Object.keys(value)
-    .sort()
+    .toSorted()
     .map((key) => `${JSON.stringify(key)}:${canonical(value[key] ?? null)}`)
   return `{${members.join()}}`
 }
@@ -124,5 +124,5 @@ function uniqueCommon(a: readonly number[], b: readonly number[]): Match[] {
     const match = candidates[index]
     if (match !== undefined) matches.push(match)
   }
-  return matches.reverse()
+  return matches.toReversed()
 }

@@ -56,7 +56,7 @@ export function hunksOf(
  * themselves the order of removed runs does not matter to the outcome.
  */
 function sortRuns(runs: ChangedRun[]): ChangedRun[] {
-  return runs.sort((a, b) => a.at - b.at || Number(a.added) - Number(b.added))
+  return runs.toSorted((a, b) => a.at - b.at || Number(a.added) - Number(b.added))
 }
 
 function gather(runs: readonly ChangedRun[]): ListHunk[] {

@@ -126,7 +126,7 @@ function cutsOf(past: Past, client: number, clock: number, end: number, deletedN
   for (const set of sets) {
     for (const gap of set.missing(client, clock, end - clock)) cuts.add(gap.clock).add(gap.clock + gap.length)
   }
-  return [...cuts].sort((a, b) => a - b)
+  return [...cuts].toSorted((a, b) => a - b)
 }
 
 export const noIds: IdSet = new IdSet()

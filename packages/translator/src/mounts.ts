@@ -71,7 +71,7 @@ export class Layout {
       const kind = this.autoKind(name, root)
       if (kind !== undefined) found.push([name, root, kind])
     }
-    return found.sort(([a], [b]) => (a < b ? -1 : 1))
+    return found.toSorted(([a], [b]) => (a < b ? -1 : 1))
   }
 
   /** The keys of mounted maps that do not show, because something is mounted in their place. */
@@ -104,7 +104,7 @@ export class Layout {
 
   #mountPoint(mounts: Readonly<Record<string, Mount>>): MountPoint {
     const top = emptyPoint()
-    for (const pointer of Object.keys(mounts).sort()) {
+    for (const pointer of Object.keys(mounts).toSorted()) {
       const mount = mounts[pointer]
       if (mount === undefined) continue
       let point = top
@@ -163,7 +163,7 @@ export function textMode(rules: TextRules): TextMode | undefined {
 
 function textPatterns(texts: Readonly<Record<string, TextMode>>): TextRules {
   const top: TextPattern = { mode: undefined, children: new Map() }
-  for (const pattern of Object.keys(texts).sort()) {
+  for (const pattern of Object.keys(texts).toSorted()) {
     let node = top
     for (const token of parsePointer(pattern)) {
       const next = node.children.get(token) ?? { mode: undefined, children: new Map() }

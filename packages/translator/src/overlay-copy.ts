@@ -1,5 +1,4 @@
 import { ingest, type Intake } from './ingest.ts'
-import type { JsonValue } from './json-value.ts'
 import { LeafNode, ListNode, MapNode, TextNode, type Node } from './overlay.ts'
 
 /**
@@ -43,5 +42,5 @@ function copy(node: Node): Node {
 /** What holds nothing but JSON needs no tree of nodes. */
 function collapse(node: MapNode | ListNode, children: readonly (Node | undefined)[]): Node {
   const plain = children.every((child) => child instanceof LeafNode && child.stored === undefined)
-  return plain ? new LeafNode(node.toJson() as JsonValue) : node
+  return plain ? new LeafNode(node.toJson()) : node
 }

@@ -1,5 +1,5 @@
 import type { Unit } from './list-at.ts'
-import { isJsonObject, type JsonValue } from './json-value.ts'
+import { isJsonObject, jsonEquals, type JsonValue } from './json-value.ts'
 import { live } from './moment.ts'
 import { LeafNode, ListNode, MapNode, type Node, type NodeState, type Scene } from './overlay.ts'
 import { forEachVisible, hasVisible, projectContent, projectRoot } from './project.ts'
@@ -22,6 +22,8 @@ export class XmlNode implements NodeState {
   contentRemoved = false
   #attrs: MapNode | undefined
   #content: ListNode | undefined
+  /** The content with text that the author saw. */
+  #seen: readonly JsonValue[] = []
 
   constructor(scene: Scene, base: YType | undefined, home?: Unit) {
     this.scene = scene
@@ -48,9 +50,10 @@ export class XmlNode implements NodeState {
 
   get content(): ListNode {
     if (this.#content === undefined) {
-      this.#content = this.holdsText
-        ? listOf(this.base === undefined ? [] : projectContent(this.base, this.scene.moment))
-        : new ListNode(this.scene, this.base, undefined)
+      if (this.holdsText && this.base !== undefined) {
+        this.#seen = projectContent(this.base, this.scene.moment)
+        this.#content = listOf(this.#seen)
+      } else this.#content = new ListNode(this.scene, this.base, undefined)
       this.#content.isXml = true
     }
     return this.#content
@@ -88,7 +91,10 @@ export class XmlNode implements NodeState {
   problem(): string | undefined {
     const { content } = this.touched
     if (content === undefined) return undefined
-    if (content.base === undefined) return contentProblem(content.toJson())
+    if (content.base === undefined) {
+      const json = content.toJson()
+      return jsonEquals(json, this.#seen) ? undefined : contentProblem(json)
+    }
     for (const piece of content.pieces.pieces()) {
       const problem = piece.node === undefined ? undefined : elementProblem(piece.node.toJson())
       if (problem !== undefined) return problem

@@ -140,7 +140,7 @@ export class MapNode implements NodeState {
       if (node !== null) keys.add(key)
       else if (!this.mounted.has(key)) keys.delete(key)
     }
-    return [...keys].sort()
+    return [...keys].toSorted()
   }
 
   /** The members that were looked at or written, which is where edits can be. */
@@ -266,7 +266,7 @@ export class TextNode implements NodeState {
 
   /** The text as the patch has it so far. */
   get text(): string {
-    if (this.#lines !== undefined) return this.#lines.toJson().join('\n')
+    if (this.#lines !== undefined) return joinLines(this.#lines.toJson())
     return this.#text ?? this.original
   }
 
@@ -299,6 +299,11 @@ export class TextNode implements NodeState {
     const text = this.base === undefined ? this.text : textAt(this.base, live)
     return this.mode === 'string' ? text : text.split('\n')
   }
+}
+
+/** The text of lines; what is not a string is no line. */
+export function joinLines(lines: readonly JsonValue[]): string {
+  return lines.map((line) => (typeof line === 'string' ? line : '')).join('\n')
 }
 
 /** The node of a unit, by what it holds. */

@@ -1,23 +1,13 @@
 import { PolyphonyError } from '@polyphony/core'
 import { ingest, type Intake } from './ingest.ts'
 import { isJsonArray, isJsonObject, jsonEquals, type JsonValue } from './json-value.ts'
-
-import { stepTexts } from './mounts.ts'
-import { LeafNode, ListNode, MapNode, TextNode, isDead, type Node, type Scene } from './overlay.ts'
+import { LeafNode, MapNode, isDead, type ListNode, type Node, type Scene } from './overlay.ts'
 import { copyOf } from './overlay-copy.ts'
 import { XmlNode } from './overlay-xml.ts'
 import { refusal, type Conflict, type ConflictReason, type Step } from './patch.ts'
-import { clip, formatPointer, parseIndex } from './pointer.ts'
+import { clip, formatPointer } from './pointer.ts'
 import { reconcilable, reconcile, reconcileMap, setContent } from './reconcile.ts'
-
-/** Where an operation works: an object or array of the overlay, and what stands in the way of it. */
-interface Place {
-  readonly container: MapNode | ListNode | XmlNode
-  /** The text whose lines the container is. */
-  readonly linesOf: TextNode | undefined
-  readonly token: string
-  readonly blocked: ConflictReason | undefined
-}
+import { Walker, stateOf, type Place } from './walk.ts'
 
 /** A place whose container can be edited member by member or element by element. */
 interface EditablePlace {
@@ -37,14 +27,14 @@ export class Planner {
   readonly #strict: boolean
   readonly #liveRoot: () => JsonValue
   #step: Step | undefined
-  /** XML nodes that were passed through, with the operation that did so last. */
-  readonly #xml = new Map<XmlNode, number>()
+  readonly #walker: Walker
   #wrote = false
 
   /** @param liveRoot the whole state as it is now, for `test` in strict mode */
   constructor(scene: Scene, root: MapNode, intake: Intake, strict: boolean, liveRoot: () => JsonValue) {
     this.#scene = scene
     this.#root = root
+    this.#walker = new Walker(root)
     this.#intake = intake
     this.#strict = strict
     this.#liveRoot = liveRoot
@@ -52,13 +42,14 @@ export class Planner {
 
   run(step: Step): void {
     this.#step = step
+    this.#walker.at = step.index
     const { op, path } = step
     switch (op) {
       case 'test':
         return this.#test(step)
       case 'add':
       case 'replace': {
-        const place = path.length === 0 ? undefined : this.#place(path)
+        const place = path.length === 0 ? undefined : this.#walker.place(path)
         const value = this.#ingest(step)
         if (place === undefined) this.#assignRoot(value)
         else this.#write(place, path, value, undefined, op === 'add')
@@ -66,7 +57,7 @@ export class Planner {
       }
       case 'remove':
         if (path.length === 0) throw this.#refuse('root', 'the whole document cannot be removed')
-        this.#remove(this.#place(path), path)
+        this.#remove(this.#walker.place(path), path)
         break
       case 'copy':
         this.#copy(step)
@@ -86,7 +77,7 @@ export class Planner {
 
   /** Checks what can only be checked at the end: JSON in the content of XML nodes may have been edited in parts. */
   finish(): void {
-    for (const [node, index] of this.#xml) {
+    for (const [node, index] of this.#walker.xml) {
       const problem = node.problem()
       if (problem !== undefined)
         throw new PolyphonyError('invalid-value', `Operation ${index}: ${problem}`, { index })
@@ -179,7 +170,7 @@ export class Planner {
 
   #test(step: Step): void {
     const { index, path, value = null } = step
-    const { node, blocked } = this.#read(path)
+    const { node, blocked } = this.#walker.read(path)
     if (!jsonEquals(node.toJson(), value))
       throw new PolyphonyError(
         'test-failed',
@@ -216,16 +207,16 @@ export class Planner {
       throw this.invalid('a line of a text is a string without line feed')
     if (blocked !== undefined) this.report(blocked, path, true)
     if (container instanceof XmlNode) {
-      if (!adds && container.get(token) === undefined) throw this.#missing(path)
+      if (!adds && container.get(token) === undefined) throw this.#walker.missing(path)
       this.#writeXml(container, token, path, value)
       return
     }
     if (container instanceof MapNode) {
-      if (!adds && container.get(token) === undefined) throw this.#missing(path)
+      if (!adds && container.get(token) === undefined) throw this.#walker.missing(path)
       this.put({ container, blocked }, token, path, value, node)
       return
     }
-    const index = this.#index(container, token, path, adds)
+    const index = this.#walker.index(container, token, path, adds)
     if (adds) this.insert({ container, blocked }, index, node ?? new LeafNode(value))
     else this.put({ container, blocked }, index, path, value, node)
   }
@@ -241,7 +232,7 @@ export class Planner {
       const whole = node.toJson()
       const parent = path.slice(0, -1)
       if (isJsonObject(whole))
-        this.#write(this.#place(parent), parent, { ...whole, type: value }, undefined, false)
+        this.#write(this.#walker.place(parent), parent, { ...whole, type: value }, undefined, false)
     } else throw this.invalid('an XML node has "type", "attrs" and "content", a root only "content"')
   }
 
@@ -249,36 +240,36 @@ export class Planner {
     const { container, token, blocked } = place
     if (blocked !== undefined) this.report(blocked, path, true)
     if (container instanceof XmlNode) {
-      if (container.get(token) === undefined) throw this.#missing(path)
+      if (container.get(token) === undefined) throw this.#walker.missing(path)
       if (token === 'attrs') reconcileMap(this, container.attrs, {}, path)
       else if (token === 'content' && !container.isFragment) setContent(this, container, undefined, path)
       else throw this.invalid(`the "${clip(token)}" of an XML node cannot be removed`)
     } else if (container instanceof MapNode) {
       if (container.mounted.has(token))
         throw this.#refuse('mounted', `"${clip(token)}" is a mounted root, which stays`)
-      if (container.get(token) === undefined) throw this.#missing(path)
+      if (container.get(token) === undefined) throw this.#walker.missing(path)
       this.take({ container, blocked }, token, path)
     } else {
-      this.take({ container, blocked }, this.#index(container, token, path, false), path)
+      this.take({ container, blocked }, this.#walker.index(container, token, path, false), path)
     }
   }
 
   #copy({ from, path }: Step): void {
-    const { node } = this.#read(from)
+    const { node } = this.#walker.read(from)
     const copy = copyOf(node, this.#intake, path.length, this.#step?.index)
     if (path.length === 0) this.#assignRoot(copy.toJson())
-    else this.#write(this.#place(path), path, copy.toJson(), copy, true)
+    else this.#write(this.#walker.place(path), path, copy.toJson(), copy, true)
   }
 
   #move({ from, path }: Step): void {
-    const { node } = this.#read(from)
+    const { node } = this.#walker.read(from)
     if (from.length === path.length && from.every((token, i) => token === path[i])) return
     if (from.length < path.length && from.every((token, i) => token === path[i]))
       throw this.#refuse('move-into-child', 'a value cannot be moved into itself')
     if (from.length === 0) throw this.#refuse('root', 'the whole document cannot be moved')
     // Bounds the depth at the new place, and counts what has to be written there.
     const copy = copyOf(node, this.#intake, path.length, this.#step?.index)
-    const source = this.#place(from)
+    const source = this.#walker.place(from)
     const { container, token } = source
     if (container instanceof MapNode && container.mounted.has(token))
       throw this.#refuse('mounted', `"${clip(token)}" is a mounted root, which stays`)
@@ -288,7 +279,7 @@ export class Planner {
       this.#assignRoot(copy.toJson())
       return
     }
-    const target = this.#place(path)
+    const target = this.#walker.place(path)
     if (gone !== undefined) {
       // Both halves are skipped; the overlay still shows what the author expects.
       if (target.blocked === undefined) this.report(gone, path, true)
@@ -317,77 +308,6 @@ export class Planner {
     }
   }
 
-  /** The container that a path ends in. Plain JSON on the way is made editable. */
-  #place(path: readonly string[]): Place {
-    let node: Node = this.#root
-    let blocked: ConflictReason | undefined
-    for (const [depth, token] of path.slice(0, -1).entries()) {
-      const container = this.#container(node, path, depth)
-      let next = this.#child(container, token, path)
-      blocked ??= stateOf(next)
-      const rules = container instanceof XmlNode ? undefined : stepTexts(container.rules, token)
-      const expanded = next instanceof LeafNode ? next.expand(rules) : undefined
-      if (expanded !== undefined) {
-        expanded.skipped = blocked !== undefined
-        if (container instanceof MapNode) container.set(token, expanded)
-        else if (container instanceof ListNode) container.pieces.replace(Number(token), expanded)
-        next = expanded
-      }
-      node = next
-    }
-    const container = this.#container(node, path, path.length - 1)
-    const token = path.at(-1) ?? ''
-    return { container, token, blocked, linesOf: node instanceof TextNode ? node : undefined }
-  }
-
-  /** The node at a path, which must exist. */
-  #read(path: readonly string[]): { node: Node; blocked: ConflictReason | undefined } {
-    let node: Node = this.#root
-    let blocked: ConflictReason | undefined
-    for (const [depth, token] of path.entries()) {
-      blocked ??= depth === 0 ? undefined : stateOf(node)
-      const expanded: Node = (node instanceof LeafNode ? node.expand(undefined) : undefined) ?? node
-      node = this.#child(this.#container(expanded, path, depth), token, path)
-    }
-    return { node, blocked }
-  }
-
-  #container(node: Node, path: readonly string[], depth: number): MapNode | ListNode | XmlNode {
-    if (node instanceof MapNode || node instanceof ListNode) return node
-    if (node instanceof XmlNode) {
-      this.#xml.set(node, this.#step?.index ?? 0)
-      return node
-    }
-    if (node instanceof TextNode && node.mode === 'lines') return node.lines
-    throw this.#refuse(
-      'not-a-container',
-      `"${clip(formatPointer(path.slice(0, depth)))}" is neither an object nor an array`,
-    )
-  }
-
-  #child(container: MapNode | ListNode | XmlNode, token: string, path: readonly string[]): Node {
-    if (!(container instanceof ListNode)) {
-      const node = container.get(token)
-      if (node === undefined) throw this.#missing(path)
-      return node
-    }
-    const index = parseIndex(token)
-    if (index === undefined || index >= container.pieces.length) throw this.#missing(path)
-    return container.get(index)
-  }
-
-  #index(list: ListNode, token: string, path: readonly string[], adds: true): number | '-'
-  #index(list: ListNode, token: string, path: readonly string[], adds: false): number
-  #index(list: ListNode, token: string, path: readonly string[], adds: boolean): number | '-'
-  #index(list: ListNode, token: string, path: readonly string[], adds: boolean): number | '-' {
-    if (adds && token === '-') return '-'
-    const index = parseIndex(token)
-    if (index === undefined)
-      throw this.#refuse('invalid-index', `"${clip(token)}" is not an index of an array`)
-    if (index >= list.pieces.length + (adds ? 1 : 0)) throw this.#missing(path)
-    return index
-  }
-
   /** What others did to the key since the author looked, unless the patch itself has set it. */
   #memberConflict(map: MapNode, key: string): 'already-deleted' | 'key-set-concurrently' | undefined {
     if (map.base === undefined || this.#scene.moment.isLive) return undefined
@@ -407,10 +327,6 @@ export class Planner {
     return ingest(step.value, this.#intake, step.path.length, step.index)
   }
 
-  #missing(path: readonly string[]): PolyphonyError {
-    return this.#refuse('missing', `there is nothing at "${clip(formatPointer(path))}"`)
-  }
-
   #refuse(reason: string, message: string): PolyphonyError {
     return refusal(this.#step?.index ?? 0, reason, message)
   }
@@ -420,10 +336,4 @@ export class Planner {
     const index = this.#step?.index
     return new PolyphonyError('invalid-value', `Operation ${index ?? 0}: ${message}`, { index })
   }
-}
-
-/** Why nothing can be done to a node, if so. */
-function stateOf(node: Node): 'target-deleted' | 'depends-on-skipped' | undefined {
-  if (node.skipped) return 'depends-on-skipped'
-  return isDead(node) ? 'target-deleted' : undefined
 }

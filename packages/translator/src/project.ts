@@ -20,7 +20,7 @@ const depthMax = 1_000
 
 /** The whole JSON of a document. O(size of the document at the moment). */
 export function projectDocument(doc: Y.Doc, layout: Layout, moment: Moment = live): JsonObject {
-  return sorted(mountEntries(doc, layout, layout.top, layout.texts, moment)) as JsonObject
+  return sorted(mountEntries(doc, layout, layout.top, layout.texts, moment))
 }
 
 /** The JSON of what is mounted at a point and below. */
@@ -212,6 +212,6 @@ function mountEntries(
 
 function sorted(entries: ReadonlyMap<string, JsonValue>): JsonObject {
   const object: Record<string, JsonValue> = {}
-  for (const key of [...entries.keys()].sort()) object[key] = entries.get(key) ?? null
+  for (const key of [...entries.keys()].toSorted()) object[key] = entries.get(key) ?? null
   return object
 }

@@ -1,6 +1,6 @@
 import { isJsonArray, isJsonObject, jsonEquals, type JsonObject, type JsonValue } from './json-value.ts'
 import { idOf, matchLists } from './list-match.ts'
-import { LeafNode, type ListNode, type MapNode, type Node } from './overlay.ts'
+import { LeafNode, joinLines, type ListNode, type MapNode, type Node } from './overlay.ts'
 import type { XmlNode } from './overlay-xml.ts'
 import type { Planner } from './plan.ts'
 import { elementProblem } from './xml-json.ts'
@@ -31,7 +31,8 @@ export function reconcile(planner: Planner, node: Node, value: JsonValue, path: 
   if (node.kind === 'map' && isJsonObject(value)) reconcileMap(planner, node, value, path)
   else if (node.kind === 'list' && isJsonArray(value)) reconcileList(planner, node, value, path)
   else if (node.kind === 'xml' && isJsonObject(value)) reconcileXml(planner, node, value, path)
-  else if (node.kind === 'text') node.text = isJsonArray(value) ? value.join('\n') : String(value)
+  else if (node.kind === 'text')
+    node.text = isJsonArray(value) ? joinLines(value) : typeof value === 'string' ? value : ''
 }
 
 export function reconcileMap(planner: Planner, node: MapNode, value: JsonObject, path: Path): void {
@@ -50,7 +51,7 @@ function reconcileList(planner: Planner, node: ListNode, value: readonly JsonVal
   const matches = matchLists(old, value)
   // From the back, so that the indexes of what is still to be done stay as they are.
   let [oldEnd, nextEnd] = [old.length, value.length]
-  for (const [i, j] of [...matches, [-1, -1] as const].sort((a, b) => b[0] - a[0])) {
+  for (const [i, j] of [...matches, [-1, -1] as const].toSorted((a, b) => b[0] - a[0])) {
     const removed = oldEnd - i - 1
     const added = nextEnd - j - 1
     const paired = Math.min(removed, added)

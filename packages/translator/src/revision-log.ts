@@ -108,7 +108,7 @@ export class RevisionLog {
     this.#revision = revision
     this.#bytes += bytes
     this.#moments.clear()
-    for (const listener of [...this.#listeners]) listener()
+    for (const listener of this.#listeners) listener()
   }
 
   /** Lets go of everything before `oldest`, and returns it. Versions below are `revision-expired` from then on. */

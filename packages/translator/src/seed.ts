@@ -27,7 +27,7 @@ function canonical(value: JsonValue | undefined): string {
   if (isJsonArray(value)) return `[${value.map(canonical).join()}]`
   if (!isJsonObject(value)) return JSON.stringify(value)
   const members = Object.keys(value)
-    .sort()
+    .toSorted()
     .map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`)
   return `{${members.join()}}`
 }

@@ -36,7 +36,7 @@ export function specOfJson(value: JsonValue, rules: TextRules): Spec {
   }
   if (!isJsonObject(value)) return { kind: 'any', value }
   const entries = Object.keys(value)
-    .sort()
+    .toSorted()
     .map((key) => [key, specOfJson(value[key] ?? null, stepTexts(rules, key))] as const)
   return { kind: 'map', entries }
 }
@@ -144,7 +144,7 @@ function mapEntries(node: MapNode, rules: TextRules): (readonly [string, Spec])[
     if (spec !== undefined) entries.set(key, spec)
     else if (child === undefined && isWritten) entries.delete(key)
   }
-  return [...entries].sort(([a], [b]) => (a < b ? -1 : 1))
+  return [...entries].toSorted(([a], [b]) => (a < b ? -1 : 1))
 }
 
 function listItems(node: ListNode, rules: TextRules): Spec[] {
@@ -217,7 +217,7 @@ function mergeText(seen: string, wanted: string, segments: readonly Segment[]): 
   // Both went on from what was seen: theirs as edits, the author's edits moved along.
   const theirs = diffText(seen, current)
   let result = current
-  for (const edit of diffText(seen, wanted).reverse()) {
+  for (const edit of diffText(seen, wanted).toReversed()) {
     let shift = 0
     let overlaps = false
     for (const other of theirs) {

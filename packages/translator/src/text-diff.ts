@@ -32,7 +32,7 @@ function diffStretch(old: string, next: string, at: number, byLines: boolean, ed
     return
   }
   const lines = byLines && (a.includes('\n') || b.includes('\n'))
-  const [from, to] = lines ? [splitLines(a), splitLines(b)] : [[...a], [...b]]
+  const [from, to] = lines ? [splitLines(a), splitLines(b)] : [Array.from(a), Array.from(b)]
   const hunks = myers(from, to)
   if (hunks === undefined) {
     edits.push({ at: offset, remove: a.length, insert: b })
@@ -107,7 +107,7 @@ function hunksOf(
     else hunks.push({ from: startX, fromEnd: endX, to: startY, toEnd: endY })
     ;[x, y] = [startX, startY]
   }
-  return hunks.reverse()
+  return hunks.toReversed()
 }
 
 function commonStart(a: string, b: string): number {

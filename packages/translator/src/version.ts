@@ -94,7 +94,7 @@ interface Cursor {
 }
 
 function writeIds(bytes: number[], ids: IdSet): void {
-  const clients = [...ids.clients()].sort((a, b) => a - b)
+  const clients = [...ids.clients()].toSorted((a, b) => a - b)
   writeNumber(bytes, clients.length)
   for (const client of clients) {
     const ranges = [...ids.ranges(client)]

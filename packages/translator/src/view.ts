@@ -297,7 +297,7 @@ export class JsonView {
     if (!this.#changed) return
     this.#changed = false
     const event = { version: this.version }
-    for (const listener of [...this.#listeners]) listener(event)
+    for (const listener of this.#listeners) listener(event)
   }
 
   #outsideTransaction(): void {

@@ -76,19 +76,23 @@ export function specOfChunk({ segments, element }: Chunk): Spec {
   const { attrs, content } = element
   const attributes = isJsonObject(attrs)
     ? Object.keys(attrs)
-        .sort()
+        .toSorted()
         .map((name) => [name, { kind: 'any', value: attrs[name] ?? null }] as const)
     : []
   const items = isJsonArray(content) ? specsOfContent(content) : []
   // An empty `content` is that of a node with an empty text.
   if (isJsonArray(content) && content.length === 0) items.push({ kind: 'xml-text', segments: [] })
-  return { kind: 'element', name: String(element['type']), attributes, items }
+  return { kind: 'element', name: textOf(element['type']), attributes, items }
 }
 
 function segmentOf(node: JsonObject): Segment {
   const attributes: Record<string, JsonValue> = {}
   const { marks, text } = node
   if (isJsonArray(marks))
-    for (const mark of marks) if (isJsonObject(mark)) attributes[String(mark['type'])] = mark['attrs'] ?? {}
-  return { insert: String(text), attributes }
+    for (const mark of marks) if (isJsonObject(mark)) attributes[textOf(mark['type'])] = mark['attrs'] ?? {}
+  return { insert: textOf(text), attributes }
+}
+
+function textOf(json: JsonValue | undefined): string {
+  return typeof json === 'string' ? json : ''
 }

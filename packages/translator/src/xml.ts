@@ -49,7 +49,7 @@ export function segmentsAt(text: YType, moment: Moment): Segment[] {
 export function segmentToJson({ insert, attributes }: Segment): JsonObject {
   const marks = Object.keys(attributes)
     .filter((name) => name !== '__proto__')
-    .sort()
+    .toSorted()
     .map((name) => ({ type: markName(name), attrs: toJsonValue(attributes[name]) }))
   const node: Record<string, JsonValue> =
     typeof insert === 'string'
