@@ -7,9 +7,10 @@ import { from, lastValueFrom, toArray, type Observable } from 'rxjs'
 export interface OfficialAgent {
   state: unknown
   readonly headers: Record<string, string>
-  subscribe(subscriber: { onEvent?: (params: { event: AgentEvent }) => void }): {
-    readonly unsubscribe: () => void
-  }
+  subscribe(subscriber: {
+    readonly onEvent?: (params: { event: AgentEvent }) => void
+    readonly onStateChanged?: () => void
+  }): { readonly unsubscribe: () => void }
   runAgent(parameters?: { runId?: string; forwardedProps?: unknown }): Promise<unknown>
   abortRun(): void
 }
@@ -24,9 +25,14 @@ export interface AgentEvent {
   readonly name?: string
   readonly value?: unknown
   readonly protocolVersion?: string
-  readonly metadata?: {
-    readonly polyphony?: { documentId: string; version: string; previous: string | null; partial?: true }
-  }
+  readonly metadata?: { readonly polyphony?: Stamp }
+}
+
+export interface Stamp {
+  readonly documentId: string
+  readonly version: string
+  readonly previous: string | null
+  readonly partial?: true
 }
 
 type AgentConfig = {
