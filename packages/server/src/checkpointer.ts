@@ -21,6 +21,8 @@ const chunkBytes = 256 << 10
 export class Checkpointer {
   readonly #options: CheckpointerOptions
   readonly #running = new Map<Room, Promise<void>>()
+  /** How long a log has to be before it is tried again after a failure. */
+  readonly #notBefore = new WeakMap<Room, number>()
 
   constructor(options: CheckpointerOptions) {
     this.#options = options
@@ -29,7 +31,7 @@ export class Checkpointer {
   /** Starts a checkpoint when the room's log has grown enough for one. */
   consider(room: Room): void {
     const { tail, tailBytes, base } = room.log
-    if (tail.length < tailEntriesMin) return
+    if (tail.length < (this.#notBefore.get(room) ?? tailEntriesMin)) return
     if (tail.length < tailEntriesMax && tailBytes * 4 < base.length) return
     if (!this.#running.has(room)) void this.checkpoint(room)
   }
@@ -45,12 +47,19 @@ export class Checkpointer {
 
   async #make(room: Room): Promise<void> {
     const { store, compactor, logger, telemetry } = this.#options
+    const { incarnation } = room
     const { revision, tail } = room.log
     if (tail.length === 0) return
     const startedAt = performance.now()
     try {
       const { state, stateVector } = await compactor.compact(room.log.updates())
-      await store.checkpoint(room.documentId, { revision, stateVector, state: chunksOf(state) })
+      await store.checkpoint(room.documentId, {
+        revision,
+        incarnation,
+        stateVector,
+        state: chunksOf(state),
+      })
+      this.#notBefore.delete(room)
       room.log.rebase(revision, [state])
       telemetry.observe('polyphony_checkpoint_duration_ms', performance.now() - startedAt)
       logger.debug(
@@ -58,6 +67,7 @@ export class Checkpointer {
         'checkpoint',
       )
     } catch (error) {
+      this.#notBefore.set(room, 2 * Math.max(tail.length, tailEntriesMin))
       telemetry.count('polyphony_checkpoint_failures_total')
       logger.warn(
         { documentId: room.documentId, revision, error: String(error) },

@@ -5,9 +5,15 @@ import type { Increment } from './frontier.ts'
 import { mergeUpdates } from './update-writer.ts'
 
 /** Whoever waits for a place in the log. */
-interface Follower {
+export interface Follower {
   readonly committed: (revision: number) => void
   readonly failed: (error: Error) => void
+}
+
+/** Those who wait together with an update that is not theirs. */
+interface Followers {
+  readonly list: Follower[]
+  bytes: number
 }
 
 /** An update on its way into the log. */
@@ -35,35 +41,44 @@ const mergedBytesMax = 256 << 10
 export class CommitQueue {
   readonly #waiting: QueuedUpdate[] = []
   readonly #meta: (authorship: Authorship) => EntryMeta
-  readonly #followers = new Map<QueuedUpdate, Follower[]>()
+  readonly #followers = new Map<QueuedUpdate, Followers>()
   #inFlight: readonly QueuedGroup[] = []
+  #inFlightLength = 0
+  #followerCount = 0
   #bytes = 0
 
   constructor(meta: (authorship: Authorship) => EntryMeta) {
     this.#meta = meta
   }
 
-  /** Bytes that wait or are being written. */
+  /** Bytes that wait or are being written, and those that followers hold on to. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Updates that wait or are being written. */
+  /** Updates that wait or are being written, and followers. */
   get length(): number {
-    return this.#waiting.length + this.#inFlight.reduce((count, { members }) => count + members.length, 0)
+    return this.#waiting.length + this.#inFlightLength + this.#followerCount
   }
 
   get isEmpty(): boolean {
     return this.#waiting.length === 0 && this.#inFlight.length === 0
   }
 
-  /** Settles `follower` together with everything that is queued by now. False when nothing is. */
-  follow(follower: Follower): boolean {
+  /**
+   * Settles `follower` together with everything that is queued by now. False when nothing is.
+   *
+   * @param bytes what the follower keeps in memory meanwhile
+   */
+  follow(follower: Follower, bytes: number): boolean {
     const last = this.#waiting.at(-1) ?? this.#inFlight.at(-1)?.members.at(-1)
     if (last === undefined) return false
-    const followers = this.#followers.get(last)
-    if (followers === undefined) this.#followers.set(last, [follower])
-    else followers.push(follower)
+    const followers = this.#followers.get(last) ?? { list: [], bytes: 0 }
+    this.#followers.set(last, followers)
+    followers.list.push(follower)
+    followers.bytes += bytes
+    this.#followerCount++
+    this.#bytes += bytes
     return true
   }
 
@@ -85,6 +100,7 @@ export class CommitQueue {
     }
     this.#waiting.splice(0, count)
     this.#inFlight = groups
+    this.#inFlightLength = count
     return groups.map(({ entry }) => entry)
   }
 
@@ -92,6 +108,7 @@ export class CommitQueue {
   settle(): readonly QueuedGroup[] {
     const groups = this.#inFlight
     this.#inFlight = []
+    this.#inFlightLength = 0
     for (const { members } of groups) for (const { update } of members) this.#bytes -= update.length
     return groups
   }
@@ -99,19 +116,32 @@ export class CommitQueue {
   /** Tells an update of a settled group, and whoever follows it, where it stands in the log. */
   announce(update: QueuedUpdate, revision: number): void {
     update.committed(revision)
-    for (const follower of this.#followers.get(update) ?? []) follower.committed(revision)
-    this.#followers.delete(update)
+    for (const follower of this.#takeFollowers(update)) follower.committed(revision)
   }
 
-  /** Empties the queue, failing everything in it. */
-  fail(error: Error): void {
-    const members = [...this.settle().flatMap((group) => group.members), ...this.#waiting.splice(0)]
-    this.#bytes = 0
-    for (const member of members) {
-      member.failed(error)
-      for (const follower of this.#followers.get(member) ?? []) follower.failed(error)
+  /** Empties the queue: what waits fails with one error, what is being written right now with the other. */
+  fail(error: Error, inFlightError: Error): void {
+    const inFlight = this.settle().flatMap(({ members }) => members)
+    const waiting = this.#waiting.splice(0)
+    for (const { update } of waiting) this.#bytes -= update.length
+    this.#failAll(inFlight, inFlightError)
+    this.#failAll(waiting, error)
+  }
+
+  #failAll(updates: readonly QueuedUpdate[], error: Error): void {
+    for (const update of updates) {
+      update.failed(error)
+      for (const follower of this.#takeFollowers(update)) follower.failed(error)
     }
-    this.#followers.clear()
+  }
+
+  #takeFollowers(update: QueuedUpdate): readonly Follower[] {
+    const followers = this.#followers.get(update)
+    if (followers === undefined) return []
+    this.#followers.delete(update)
+    this.#followerCount -= followers.list.length
+    this.#bytes -= followers.bytes
+    return followers.list
   }
 
   #nextGroup(from: number): QueuedUpdate[] {

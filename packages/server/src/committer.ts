@@ -8,9 +8,11 @@ import {
 } from '@polyphony/core'
 import type { AppendResult, DocumentStore, NewEntry } from '@polyphony/storage'
 
-/** A document's side of the committer: hands out what waits, and hears what became of it. */
+/** A document's side of the committer: hands out what waits, and hears what became of it. None of its methods throws. */
 export interface CommitSource {
   readonly documentId: string
+  /** Whether the document was closed: what failed is not tried again. */
+  readonly isClosed: boolean
   /** The incarnation that the entries were made for; `undefined` while the document does not exist. */
   readonly incarnation: string | undefined
   /** The next entries to write, at most `bytesMax` of them unless the first alone is larger; empty when nothing waits. */
@@ -18,6 +20,8 @@ export interface CommitSource {
   committed(entries: readonly NewEntry[], first: number, incarnation: string): void
   /** Called at each failed attempt; the same entries are tried again unless this returns false. */
   commitFailed(entries: readonly NewEntry[], error: PolyphonyError, failingForMs: number): boolean
+  /** Called now and then while the store gives no answer at all. */
+  commitStalled(stalledForMs: number): void
 }
 
 export interface CommitterOptions {
@@ -32,6 +36,12 @@ const batchBytesMax = 1 << 20
 const batchesMax = 4
 const backoffMsFirst = 20
 const backoffMsMax = 5_000
+const stallCheckMs = 1_000
+
+interface BatchPart {
+  readonly source: CommitSource
+  readonly entries: readonly NewEntry[]
+}
 
 /**
  * Gathers what all rooms queued and writes it in one batch (group commit). A document takes part in one batch at a time,
@@ -42,7 +52,7 @@ export class Committer {
   readonly #options: CommitterOptions
   readonly #waiting = new Set<CommitSource>()
   readonly #busy = new Set<CommitSource>()
-  readonly #idle: (() => void)[] = []
+  readonly #observers: (() => void)[] = []
   #batches = 0
   #scheduled = false
   #failing = 0
@@ -51,7 +61,7 @@ export class Committer {
     this.#options = options
   }
 
-  /** Whether the last attempt of any document failed: the store is in trouble. */
+  /** Whether the store is in trouble: the last attempt of some document failed, or has no answer yet. */
   get failing(): boolean {
     return this.#failing > 0
   }
@@ -70,14 +80,21 @@ export class Committer {
 
   /** Resolves when nothing waits and nothing is under way. */
   async drain(): Promise<void> {
-    while (this.#busy.size > 0 || this.#waiting.size > 0) {
-      await new Promise<void>((resolve) => this.#idle.push(resolve))
-    }
+    while (this.#busy.size > 0 || this.#waiting.size > 0) await this.#changed()
+  }
+
+  /** Resolves when nothing of one document is being written or about to be tried again. */
+  async settled(source: CommitSource): Promise<void> {
+    while (this.#busy.has(source)) await this.#changed()
+  }
+
+  #changed(): Promise<void> {
+    return new Promise((resolve) => this.#observers.push(resolve))
   }
 
   #pump(): void {
     while (this.#batches < batchesMax) {
-      const batch: { source: CommitSource; entries: readonly NewEntry[] }[] = []
+      const batch: BatchPart[] = []
       let bytes = 0
       for (const source of this.#waiting) {
         if (this.#busy.has(source)) continue
@@ -93,17 +110,13 @@ export class Committer {
       for (const { source } of batch) this.#busy.add(source)
       void this.#write(batch, bytes)
     }
-    if (this.#busy.size === 0 && this.#waiting.size === 0)
-      for (const resolve of this.#idle.splice(0)) resolve()
+    for (const resolve of this.#observers.splice(0)) resolve()
   }
 
-  async #write(
-    batch: readonly { source: CommitSource; entries: readonly NewEntry[] }[],
-    bytes: number,
-  ): Promise<void> {
+  async #write(batch: readonly BatchPart[], bytes: number): Promise<void> {
     const { clock, telemetry } = this.#options
     const startedAt = clock.now()
-    const results = await this.#append(batch)
+    const results = await this.#append(batch, startedAt)
     this.#batches--
     telemetry.observe('polyphony_commit_duration_ms', clock.now() - startedAt)
     telemetry.observe(
@@ -128,10 +141,14 @@ export class Committer {
     entries: readonly NewEntry[],
     result: { first: number; incarnation: string },
   ): void {
-    this.#busy.delete(source)
     source.committed(entries, result.first, result.incarnation)
-    // The source may have queued more while it was busy.
-    if (!this.#waiting.has(source)) this.#waiting.add(source)
+    this.#release(source)
+  }
+
+  #release(source: CommitSource): void {
+    this.#busy.delete(source)
+    // It may have queued more while it was busy.
+    this.#waiting.add(source)
   }
 
   #retry(
@@ -156,14 +173,19 @@ export class Committer {
     )
     if (!source.commitFailed(entries, error, failingForMs)) {
       this.#failing--
-      this.#busy.delete(source)
-      this.#waiting.add(source)
+      this.#release(source)
       return
     }
     const backoff = Math.min(backoffMsMax, backoffMsFirst * 2 ** (progress.attempt - 1))
     const jittered = backoff * (0.5 + random.uint32() / 2 ** 33)
     clock.after(jittered, () => {
-      void this.#append([{ source, entries }]).then(([result]) => {
+      if (source.isClosed) {
+        this.#failing--
+        this.#release(source)
+        this.#pump()
+        return
+      }
+      void this.#append([{ source, entries }], progress.since).then(([result]) => {
         if (result?.ok === true) {
           this.#failing--
           logger.info(
@@ -181,9 +203,8 @@ export class Committer {
   }
 
   /** One result per document, whatever the store does. */
-  async #append(
-    batch: readonly { source: CommitSource; entries: readonly NewEntry[] }[],
-  ): Promise<readonly AppendResult[]> {
+  async #append(batch: readonly BatchPart[], since: number): Promise<readonly AppendResult[]> {
+    const answered = this.#watch(batch, since)
     try {
       return await this.#options.store.append(
         batch.map(({ source, entries }) => ({
@@ -197,6 +218,25 @@ export class Committer {
         ok: false,
         error: toPolyphonyError(cause, 'store-failed', { documentId: source.documentId }),
       }))
+    } finally {
+      answered()
+    }
+  }
+
+  /** Tells the documents of a batch while it has no answer. Nothing is written again meanwhile: it may still arrive. */
+  #watch(batch: readonly BatchPart[], since: number): () => void {
+    const { clock } = this.#options
+    let stalled = false
+    const look = (): void => {
+      if (!stalled) this.#failing++
+      stalled = true
+      for (const { source } of batch) source.commitStalled(clock.now() - since)
+      cancel = clock.after(stallCheckMs, look)
+    }
+    let cancel = clock.after(stallCheckMs, look)
+    return () => {
+      cancel()
+      if (stalled) this.#failing--
     }
   }
 }

@@ -115,7 +115,7 @@ describe('Frontier', () => {
         expect(held).toEqual([])
         expect(committed.getArray('list').toJSON()).toEqual(oracle.getArray('list').toJSON())
         expect(committed.getMap('state').toJSON()).toEqual(oracle.getMap('state').toJSON())
-        expect(committed.getText('text').toString()).toBe(oracle.getText('text').toString())
+        expect(committed.getText('text').toJSON()).toBe(oracle.getText('text').toJSON())
         // Everything comes in once more, whole: nothing of it is new.
         for (const update of [...updates, mergeUpdates(updates)]) {
           expect(frontier.admit(readUpdate(update, limits, false)).known).toBe(true)

@@ -151,11 +151,12 @@ function walkStructs(
   const positions = new Map<number, number>()
   const waiting = new WaitingList()
   const ready = [...update.structs.keys()]
-  let missing: Walk['missing']
+  const lacking = new Map<number, { readonly client: number; readonly clock: number }>()
   let skippedKnown = false
   for (let client = ready.pop(); client !== undefined; client = ready.pop()) {
     const structs = update.structs.get(client) ?? []
     let at = positions.get(client) ?? 0
+    lacking.delete(client)
     for (; at < structs.length; at++) {
       const struct = structs[at] as Struct
       const { clock } = struct.id
@@ -167,7 +168,7 @@ function walkStructs(
       }
       const lacks = clock > reached(client) ? { client, clock: clock - 1 } : dependencyOf(struct, reached)
       if (lacks !== undefined) {
-        missing ??= lacks
+        lacking.set(client, lacks)
         waiting.add(client, lacks)
         break
       }
@@ -195,7 +196,8 @@ function walkStructs(
     }
     if (stop < structs.length) blocked.set(client, { structs: structs.slice(stop), offset: 0 })
   }
-  return { fresh, blocked, ends, missing: blocked.size > 0 ? missing : undefined, skippedKnown }
+  const [missing] = lacking.values()
+  return { fresh, blocked, ends, missing, skippedKnown }
 }
 
 /** The first id that a struct needs and that is not there yet. */

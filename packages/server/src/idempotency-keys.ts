@@ -21,7 +21,7 @@ export class IdempotencyKeys {
       this.#set(key, await outcome)
     } catch {
       // The write under way reports its failure itself.
-      this.#revisions.delete(key)
+      if (this.#revisions.get(key) === outcome) this.#revisions.delete(key)
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Clock, IdSet, PolyphonyError, Telemetry } from '@polyphony/core'
+import type { Clock, IdSet, Logger, PolyphonyError, Telemetry } from '@polyphony/core'
 import type { JsonView, JsonViewOptions } from '@polyphony/translator'
 import type { CommittedEntry, DocumentLog } from './document-log.ts'
 import type { Increment } from './frontier.ts'
@@ -7,6 +7,7 @@ import { Replica } from './replica.ts'
 export interface ReplicaKeeperOptions {
   readonly log: DocumentLog
   readonly clock: Clock
+  readonly logger: Logger
   readonly telemetry: Telemetry
   readonly clientId: () => number
   readonly projection: JsonViewOptions
@@ -53,6 +54,11 @@ export class ReplicaKeeper {
     this.#options = options
   }
 
+  /** Whether edits are on their way to the log. */
+  get isWriting(): boolean {
+    return this.#batch !== undefined
+  }
+
   get isBusy(): boolean {
     return this.#batch !== undefined || this.#edits.length > 0
   }
@@ -89,24 +95,28 @@ export class ReplicaKeeper {
   advance(entry: CommittedEntry, makers: readonly object[]): void {
     if (this.#replica === undefined) return
     this.#backlog.push({ entry, own: makers.includes(this.#replica) })
-    if (this.#batch === undefined && this.#backlog.length >= backlogMax) this.#applyBacklog(this.#replica)
+    if (this.#batch === undefined && this.#backlog.length >= backlogMax) this.#catchUp()
     else this.#scheduleApply()
   }
 
-  /** Stops waiting for the batch under way: its edits fail with `error`, and the replica is made anew from the log. */
-  abandon(error: PolyphonyError): boolean {
+  /**
+   * Stops waiting for the batch under way: its edits, and those that wait for their turn, fail with `error`, and the
+   * replica is made anew from the log.
+   */
+  abandon(error: PolyphonyError): void {
     const batch = this.#batch
-    if (batch === undefined) return false
+    for (const edit of [...(batch ?? []), ...this.#edits.splice(0)]) edit.reject(error)
+    if (batch === undefined) return
     this.#batch = undefined
     this.#drop()
-    for (const edit of [...batch, ...this.#edits.splice(0)]) edit.reject(error)
     for (const run of this.#reads.splice(0)) run()
-    return true
   }
 
-  close(error: PolyphonyError): void {
+  /** @param inFlight what the authors of the batch under way hear */
+  close(error: PolyphonyError, inFlight: PolyphonyError): void {
     this.#closedBy = error
-    for (const edit of [...(this.#batch ?? []), ...this.#edits.splice(0)]) edit.reject(error)
+    for (const edit of this.#batch ?? []) edit.reject(inFlight)
+    for (const edit of this.#edits.splice(0)) edit.reject(error)
     this.#batch = undefined
     for (const run of this.#reads.splice(0)) run()
     this.#drop()
@@ -143,6 +153,7 @@ export class ReplicaKeeper {
           edit.reject(outcome.error)
         } else if (outcome.change === undefined) {
           const { result } = outcome
+          batch.add(edit)
           // What made it a no-op may be another edit of this batch, so it is answered together with the batch.
           unchanged.push(() => edit.resolve({ result, revision: this.#options.log.revision, changed: false }))
         } else {
@@ -197,20 +208,39 @@ export class ReplicaKeeper {
     return this.#replica
   }
 
+  /** A replica that fails in this is dropped: it may have taken in a part. */
   #applyBacklog(replica: Replica): void {
     const backlog = this.#backlog
     this.#backlog = []
     let run: CommittedEntry[] = []
-    for (const { entry, own } of backlog) {
-      if (!own) {
-        run.push(entry)
-        continue
+    try {
+      for (const { entry, own } of backlog) {
+        if (!own) {
+          run.push(entry)
+          continue
+        }
+        replica.apply(run)
+        run = []
+        replica.record(entry.revision, entry.increment)
       }
       replica.apply(run)
-      run = []
-      replica.record(entry.revision, entry.increment)
+    } catch (error) {
+      this.#drop()
+      throw error
     }
-    replica.apply(run)
+  }
+
+  /** Takes committed entries in while nobody waits for it. */
+  #catchUp(): void {
+    if (this.#batch !== undefined || this.#replica === undefined) return
+    try {
+      this.#applyBacklog(this.#replica)
+    } catch (error) {
+      this.#options.logger.error(
+        { revision: this.#options.log.revision, error: String(error) },
+        'replica dropped: it could not take in what is committed',
+      )
+    }
   }
 
   /** Waiting entries are taken in a moment later, in one transaction, even when nobody reads. */
@@ -219,7 +249,7 @@ export class ReplicaKeeper {
     this.#applyScheduled = true
     this.#options.clock.after(applyDelayMs, () => {
       this.#applyScheduled = false
-      if (this.#batch === undefined && this.#replica !== undefined) this.#applyBacklog(this.#replica)
+      this.#catchUp()
     })
   }
 

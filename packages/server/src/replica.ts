@@ -1,4 +1,4 @@
-import { IdSet } from '@polyphony/core'
+import { assert, IdSet } from '@polyphony/core'
 import { JsonView, RevisionLog, type JsonViewOptions } from '@polyphony/translator'
 import * as Y from 'yjs'
 import type { CommittedEntry } from './document-log.ts'
@@ -33,10 +33,13 @@ export class Replica {
   readonly view: JsonView
   readonly #doc = new Y.Doc({ gc: false })
   readonly #log: RevisionLog
+  readonly #clientId: number
   readonly #onImpliedDeletes: (deletes: IdSet) => void
+  #isComplete = false
 
   constructor(options: ReplicaOptions) {
     this.#onImpliedDeletes = options.onImpliedDeletes
+    this.#clientId = options.clientId
     if (options.base.length > 0) Y.applyUpdate(this.#doc, options.base)
     this.#log = new RevisionLog({
       revision: options.baseRevision,
@@ -47,6 +50,7 @@ export class Replica {
     for (const entry of options.tail) this.apply([entry])
     // Only now: a document that receives structs of its own client id believes that somebody else uses it.
     this.#doc.clientID = options.clientId
+    this.#isComplete = true
   }
 
   get revision(): number {
@@ -61,6 +65,10 @@ export class Replica {
         for (const { update } of entries) Y.applyUpdate(this.#doc, update)
       }, committedOrigin)
     })
+    assert(
+      !this.#isComplete || this.#doc.clientID === this.#clientId,
+      'only a replica writes under its client id',
+    )
     const implied = new IdSet()
     const explicit = new IdSet()
     for (const { increment } of entries) explicit.addAll(increment.deletes)

@@ -1,47 +1,17 @@
-import { IdSet, PolyphonyError, type Clock, type Limits, type Logger, type Telemetry } from '@polyphony/core'
-import type { EntryMeta, NewEntry } from '@polyphony/storage'
-import type { JsonView, JsonViewOptions } from '@polyphony/translator'
+import { PolyphonyError } from '@polyphony/core'
+import { encodeMeta, type EntryMeta, type NewEntry } from '@polyphony/storage'
+import type { JsonView } from '@polyphony/translator'
 import { AwarenessTable } from './awareness.ts'
-import { CommitQueue, type QueuedUpdate } from './commit-queue.ts'
-import type { CommitSource, Committer } from './committer.ts'
+import { CommitQueue, type QueuedGroup } from './commit-queue.ts'
+import type { CommitSource } from './committer.ts'
+import { deferred } from './deferred.ts'
 import type { Authorship, EditOutcome } from './document-handle.ts'
 import { DocumentLog, type CommittedEntry } from './document-log.ts'
-import { Frontier, type Increment } from './frontier.ts'
-import { HeldUpdates } from './held-updates.ts'
 import { IdempotencyKeys } from './idempotency-keys.ts'
-import { ReplicaKeeper } from './replica-keeper.ts'
+import { Intake } from './intake.ts'
+import { ReplicaKeeper, type ReplicaChange } from './replica-keeper.ts'
+import type { RoomOptions, RoomState } from './room-options.ts'
 import { deliveredEntry, type DeliveredEntry, type RoomSession } from './room-session.ts'
-import { readUpdate, type ParsedUpdate } from './update-reader.ts'
-
-export interface RoomOptions {
-  readonly documentId: string
-  readonly committer: Committer
-  readonly clock: Clock
-  readonly limits: Limits
-  readonly logger: Logger
-  readonly telemetry: Telemetry
-  readonly projection: JsonViewOptions
-  /** The Yjs client id of this process, asked for whenever a replica is made. */
-  readonly clientId: () => number
-  /** Asks for a fresh client id for the whole process, after an edit whose fate is unknown. */
-  readonly renewClientId: () => void
-  /** Called when the room has become useless: its log was broken by somebody else. */
-  readonly onBroken: (error: PolyphonyError) => void
-  /** Called after each commit, for checkpoints and for whoever counts bytes. */
-  readonly onCommitted: () => void
-}
-
-/** What a room starts from. */
-export interface RoomState {
-  readonly incarnation: string | undefined
-  readonly base: Uint8Array
-  readonly baseRevision: number
-  readonly tail: readonly {
-    readonly revision: number
-    readonly update: Uint8Array
-    readonly meta: EntryMeta
-  }[]
-}
 
 /**
  * One document on one node. Everything that comes in goes through the same gate: it is checked against what the log
@@ -57,48 +27,53 @@ export class Room implements CommitSource {
   readonly sessions = new Set<RoomSession>()
   readonly awareness: AwarenessTable
   readonly #options: RoomOptions
-  readonly #frontier: Frontier
+  readonly #intake: Intake
   readonly #queue: CommitQueue
-  readonly #held: HeldUpdates
   readonly #keys = new IdempotencyKeys()
   readonly #replica: ReplicaKeeper
   readonly #advanceListeners = new Set<() => void>()
   readonly #closeListeners = new Set<(error: PolyphonyError) => void>()
+  /** Those who wait without a replica for what is being stored, and are told when the store fails for too long. */
+  readonly #waiting = new Set<(error: PolyphonyError) => void>()
+  /** Yjs client ids that replicas of this room have written under. */
+  readonly #ownClientIds = new Set<number>()
   #incarnation: string | undefined
   #closedBy: PolyphonyError | undefined
   #awarenessScheduled = false
-  #announced = false
+  #gaveUp = false
   #measured = { entries: 0, bytes: 0, heldBytes: 0 }
 
   constructor(options: RoomOptions, state: RoomState) {
     this.documentId = options.documentId
     this.#options = options
     this.#incarnation = state.incarnation
-    this.#frontier = new Frontier(options.limits)
-    this.#held = new HeldUpdates(options.limits)
     this.awareness = new AwarenessTable(options.limits)
-    this.#queue = new CommitQueue(({ author, runId, idempotencyKey }) => ({
-      author,
-      runId,
-      idempotencyKey,
-      committedAtMs: options.clock.now(),
-    }))
-    const base =
-      state.base.length > 0 ? this.#frontier.admit(this.#parse(state.base)).fresh?.increment : undefined
-    this.log.start(state.baseRevision, state.base, base ?? nothing)
+    this.#queue = new CommitQueue((authorship) => this.#metaOf(authorship))
+    this.#intake = new Intake({
+      ...options,
+      log: this.log,
+      queue: this.#queue,
+      ownClientIds: () => [options.clientId(this.#incarnation), ...this.#ownClientIds],
+      onQueued: () => options.committer.notify(this),
+    })
+    this.log.start(state.baseRevision, state.base, this.#intake.load(state.base))
     for (const { revision, update, meta } of state.tail) {
-      const { fresh } = this.#frontier.admit(this.#parse(update))
-      this.log.append({ revision, update, increment: fresh?.increment ?? nothing })
+      this.log.append({ revision, update, increment: this.#intake.load(update) })
       this.#keys.remember(meta.idempotencyKey, revision)
     }
     this.#replica = new ReplicaKeeper({
       log: this.log,
       clock: options.clock,
+      logger: options.logger,
       telemetry: options.telemetry,
-      clientId: options.clientId,
+      clientId: () => {
+        const id = options.clientId(this.#incarnation)
+        this.#ownClientIds.add(id)
+        return id
+      },
       projection: options.projection,
       onImpliedDeletes: (deletes) => {
-        this.#frontier.addImpliedDeletes(deletes)
+        this.#intake.addImpliedDeletes(deletes)
         this.log.addImpliedDeletes(deletes)
       },
     })
@@ -116,6 +91,10 @@ export class Room implements CommitSource {
     return this.#closedBy
   }
 
+  get isClosed(): boolean {
+    return this.#closedBy !== undefined
+  }
+
   /** Whether edits wait to be stored. */
   get hasQueued(): boolean {
     return !this.#queue.isEmpty
@@ -128,7 +107,7 @@ export class Room implements CommitSource {
 
   /** The state vector of everything that is committed or on its way to be. */
   encodeStateVector(): Uint8Array {
-    return this.#frontier.encodeStateVector()
+    return this.#intake.encodeStateVector()
   }
 
   /** What a replica with this state vector lacks of the committed state. */
@@ -138,6 +117,7 @@ export class Room implements CommitSource {
 
   join(session: RoomSession): void {
     this.#assertOpen()
+    this.#assertMeta(session.authorship)
     this.sessions.add(session)
   }
 
@@ -149,12 +129,15 @@ export class Room implements CommitSource {
   /** Takes in an update from a session; the session hears of it by `deliver` or `acknowledge` once it is durable. */
   receive(session: RoomSession, update: Uint8Array, live: boolean): void {
     this.#assertOpen()
-    this.#admit(this.#parse(update, live), {
+    this.#intake.receive(update, live, {
       authorship: session.authorship,
       session,
+      asksForMissing: live,
       committed: () => undefined,
       failed: () => undefined,
+      refused: (error) => session.close(error),
     })
+    this.#measureQueue()
   }
 
   /** Takes in an awareness message of a session. */
@@ -162,9 +145,10 @@ export class Room implements CommitSource {
     if (this.awareness.receive(message, session)) this.#scheduleAwareness()
   }
 
-  /** Runs `task` once everything that is queued by now is durable. */
-  whenDurable(task: () => void): void {
-    if (!this.#queue.follow({ committed: task, failed: () => undefined })) task()
+  /** Runs `task`, which keeps `bytes` in memory, once everything that is queued by now is durable. */
+  whenDurable(task: () => void, bytes: number): void {
+    this.#intake.assertRoomFor(bytes)
+    if (!this.#queue.follow({ committed: task, failed: () => undefined }, bytes)) task()
   }
 
   /** Notes that a session was dropped because it did not read. */
@@ -178,11 +162,12 @@ export class Room implements CommitSource {
 
   /** Commits an update that came without a session. */
   async submit(authorship: Authorship, update: Uint8Array): Promise<{ revision: number }> {
-    this.#assertOpen()
-    const parsed = this.#parse(update, false)
-    const revision = await new Promise<number>((committed, failed) =>
-      this.#admit(parsed, { authorship, committed, failed }),
+    this.#assertWritable(authorship)
+    const stored = new Promise<number>((committed, failed) =>
+      this.#intake.receive(update, false, { authorship, committed, failed }),
     )
+    this.#measureQueue()
+    const revision = await this.#orGiveUp(stored)
     return { revision }
   }
 
@@ -193,34 +178,32 @@ export class Room implements CommitSource {
 
   /** Plans an edit on the replica and commits it; see `DocumentHandle.edit`. */
   async edit<T>(authorship: Authorship, plan: (view: JsonView) => T): Promise<EditOutcome<T>> {
-    this.#assertOpen()
-    const earlier = this.#keys.find(authorship.idempotencyKey)
-    if (earlier !== undefined) {
-      return { revision: await earlier, changed: false, replayed: true }
-    }
-    const outcome = this.#replica.edit(plan, (change) => {
-      this.#assertOpen()
-      this.#assertRoomFor(change.update.length)
-      const { fresh } = this.#frontier.admit(this.#parse(change.update))
-      if (fresh === undefined)
-        throw new PolyphonyError('internal', 'A server-made edit added nothing.', {
-          documentId: this.documentId,
-        })
-      return new Promise<number>((committed, failed) => {
-        this.#enqueue({ authorship, ...change, committed, failed })
-      })
-    })
-    if (authorship.idempotencyKey !== undefined) {
-      void this.#keys.await(
-        authorship.idempotencyKey,
-        outcome.then(({ revision }) => revision),
+    this.#assertWritable(authorship)
+    const { idempotencyKey } = authorship
+    const earlier = this.#keys.find(idempotencyKey)
+    if (earlier !== undefined)
+      return { revision: await this.#orGiveUp(earlier), changed: false, replayed: true }
+    let committed: Promise<number> | undefined
+    const outcome = this.#replica.edit(plan, (change) => (committed = this.#commitEdit(authorship, change)))
+    if (idempotencyKey !== undefined) {
+      // Whoever planned it may stop waiting; the key is taken for as long as the bytes may still be stored.
+      const revision = outcome.then(
+        (known) => known.revision,
+        (error: unknown) => committed ?? Promise.reject(error),
       )
+      void this.#keys.await(idempotencyKey, revision)
     }
     return { ...(await outcome), replayed: false }
   }
 
   takeEntries(bytesMax: number): readonly NewEntry[] {
-    return this.#closedBy === undefined ? this.#queue.take(bytesMax) : []
+    if (this.#closedBy !== undefined) return []
+    try {
+      return this.#queue.take(bytesMax)
+    } catch (error) {
+      this.#break(error)
+      return []
+    }
   }
 
   committed(_entries: readonly NewEntry[], first: number, incarnation: string): void {
@@ -228,31 +211,37 @@ export class Room implements CommitSource {
     this.#measureQueue()
     if (this.#closedBy !== undefined) return
     this.#incarnation = incarnation
-    this.#announced = false
-    groups.forEach(({ entry, increment, members }, index) => {
-      const committed: CommittedEntry = { revision: first + index, update: entry.update, increment }
-      this.log.append(committed)
-      this.#keys.remember(entry.meta.idempotencyKey, committed.revision)
-      this.#replica.advance(
-        committed,
-        members.flatMap(({ madeBy }) => madeBy ?? []),
-      )
-      this.#broadcast(deliveredEntry(committed))
-      for (const member of members) this.#queue.announce(member, committed.revision)
-    })
-    for (const listener of this.#advanceListeners) listener()
+    this.#gaveUp = false
+    try {
+      groups.forEach((group, index) => this.#takeIn(group, first + index))
+    } catch (error) {
+      this.#break(error)
+      for (const { failed } of groups.flatMap(({ members }) => members)) failed(this.#outcomeUnknown(error))
+      return
+    }
+    for (const listener of this.#advanceListeners) this.#tell(listener)
     this.#options.onCommitted()
   }
 
   commitFailed(_entries: readonly NewEntry[], error: PolyphonyError, failingForMs: number): boolean {
     if (this.#closedBy !== undefined) return false
-    if (error.code === 'document-deleted' || error.code === 'incarnation-mismatch') {
-      this.close(error)
+    // The store is well and refuses: nothing was written, and nothing of it ever will be.
+    if (error.status < 500) {
+      this.close(error, error)
       this.#options.onBroken(error)
       return false
     }
     if (failingForMs >= this.#options.limits.storeGiveUpMs) this.#giveUp(error)
     return true
+  }
+
+  commitStalled(stalledForMs: number): void {
+    if (this.#closedBy !== undefined || stalledForMs < this.#options.limits.storeGiveUpMs) return
+    this.#giveUp(
+      new PolyphonyError('store-failed', `The store has not answered for ${stalledForMs} ms.`, {
+        documentId: this.documentId,
+      }),
+    )
   }
 
   onAdvance(listener: () => void): () => void {
@@ -265,95 +254,52 @@ export class Room implements CommitSource {
     return () => void this.#closeListeners.delete(listener)
   }
 
-  /** Ends the room: sessions and readers are told why, and everything that still waits fails with the same error. */
-  close(error: PolyphonyError): void {
+  /**
+   * Ends the room: sessions and readers are told why, and everything that still waits fails with the same error.
+   *
+   * @param inFlight what those hear whose edit is being stored right now
+   */
+  close(error: PolyphonyError, inFlight: PolyphonyError = this.#outcomeUnknown(error)): void {
     if (this.#closedBy !== undefined) return
     this.#closedBy = error
-    this.#queue.fail(error)
-    this.#held.clear()
+    this.#queue.fail(error, inFlight)
+    this.#intake.clear()
     this.#measureQueue()
-    this.#replica.close(error)
+    this.#replica.close(error, inFlight)
     for (const session of this.sessions) session.close(error)
     this.sessions.clear()
-    for (const listener of this.#closeListeners) listener(error)
+    for (const listener of this.#closeListeners) this.#tell(() => listener(error))
     this.#closeListeners.clear()
     this.#advanceListeners.clear()
   }
 
-  #parse(update: Uint8Array, live?: boolean): ParsedUpdate {
-    // What comes out of the store, or was made here, has passed the limits before.
-    return readUpdate(
-      update,
-      live === undefined
-        ? { ...this.#options.limits, updateStructsMax: Infinity, clockJumpMax: Infinity }
-        : this.#options.limits,
-      live ?? false,
+  /** One committed entry: into the log, to the replica, to everybody, and then to those who wait for it. */
+  #takeIn({ entry, increment, members }: QueuedGroup, revision: number): void {
+    const committed: CommittedEntry = { revision, update: entry.update, increment }
+    this.log.append(committed)
+    this.#keys.remember(entry.meta.idempotencyKey, revision)
+    this.#replica.advance(
+      committed,
+      members.flatMap(({ madeBy }) => madeBy ?? []),
     )
+    this.#broadcast(deliveredEntry(committed))
+    for (const member of members) this.#queue.announce(member, revision)
   }
 
-  #admit(update: ParsedUpdate, from: Origin): void {
-    this.#assertRoomFor(update.bytes.length)
-    this.#assertNotOurs(update)
-    const { fresh, blocked, known } = this.#frontier.admit(update)
-    const { authorship, session } = from
-    const outcome = fresh !== undefined ? 'committed' : blocked !== undefined ? 'held' : 'empty'
-    this.#options.telemetry.count('polyphony_updates_total', 1, { outcome })
-    const acknowledge = (revision: number): void => {
-      if (session !== undefined && fresh?.update !== update.bytes) session.acknowledge(update.bytes)
-      from.committed(revision)
-    }
-    if (fresh !== undefined) {
-      const committed = blocked === undefined ? acknowledge : () => undefined
-      this.#enqueue({ authorship, source: session, ...fresh, committed, failed: from.failed })
-    }
-    if (blocked !== undefined) {
-      this.#held.hold({ ...blocked, authorship, committed: acknowledge })
-      if (session === undefined) from.failed(this.#missing(blocked.missing))
-      else session.requestSync()
-    }
-    // What an update repeats may still be on its way to the store.
-    if (known && !this.#queue.follow({ committed: acknowledge, failed: from.failed }))
-      acknowledge(this.revision)
-    if (fresh !== undefined) this.#releaseHeld()
-  }
-
-  /** Gives held updates another try once what they waited for is there. */
-  #releaseHeld(): void {
-    for (
-      let held = this.#held.take(this.#frontier);
-      held !== undefined;
-      held = this.#held.take(this.#frontier)
-    ) {
-      try {
-        this.#admit(this.#parse(held.update), { ...held, failed: () => undefined })
-      } catch (error) {
-        // Whose update let it go is not to blame for it.
-        this.#options.logger.warn(
-          { documentId: this.documentId, error: String(error) },
-          'a held update was refused',
-        )
-      }
-    }
-  }
-
-  #missing({ client, clock }: { readonly client: number; readonly clock: number }): PolyphonyError {
-    return new PolyphonyError(
-      'conflict',
-      `The update builds on edits that "${this.documentId}" does not have (client ${client}, clock ${clock}); send those first.`,
-      { documentId: this.documentId },
-    )
-  }
-
-  #enqueue(update: QueuedUpdate): void {
-    this.#queue.push(update)
+  #commitEdit(authorship: Authorship, change: ReplicaChange): Promise<number> {
+    this.#assertOpen()
+    const { promise, resolve, reject } = deferred<number>()
+    // What this throws reaches the planner at once: its replica holds an edit that will never be in the log.
+    if (!this.#intake.receiveEdit(change, { authorship, committed: resolve, failed: reject }))
+      throw this.#break(new Error('a server-made edit does not fit the log'))
     this.#measureQueue()
-    this.#options.committer.notify(this)
+    return promise
   }
 
   /** Tells the gauges by how much the queue and what is held have grown or shrunk since the last call. */
   #measureQueue(): void {
     const { telemetry } = this.#options
-    const now = { entries: this.#queue.length, bytes: this.#queue.bytes, heldBytes: this.#held.bytes }
+    const now = { entries: this.#queue.length, bytes: this.#queue.bytes, heldBytes: this.#intake.heldBytes }
     telemetry.gauge('polyphony_commit_queue_entries', now.entries - this.#measured.entries)
     telemetry.gauge('polyphony_commit_queue_bytes', now.bytes - this.#measured.bytes)
     telemetry.gauge('polyphony_held_bytes', now.heldBytes - this.#measured.heldBytes)
@@ -377,65 +323,77 @@ export class Room implements CommitSource {
 
   /** The store has failed for too long: edits are answered, readers go on from the committed state, retries continue. */
   #giveUp(error: PolyphonyError): void {
-    if (this.#announced) return
-    this.#announced = true
-    const unknown = new PolyphonyError(
-      'outcome-unknown',
-      `It is not known whether the edit of "${this.documentId}" was stored; read the document before trying again.`,
-      { documentId: this.documentId, cause: error },
-    )
-    if (this.#replica.abandon(unknown)) this.#options.renewClientId()
+    if (this.#gaveUp) return
+    this.#gaveUp = true
+    const unknown = this.#outcomeUnknown(error)
+    // First the id, then the replica: what was planned under the old one may yet appear in the log.
+    if (this.#replica.isWriting) this.#options.renewClientId()
+    this.#replica.abandon(unknown)
+    for (const failed of this.#waiting) failed(unknown)
     this.#options.logger.error(
       { documentId: this.documentId, code: error.code, queuedBytes: this.#queue.bytes },
       'store does not answer; edits are kept and tried again',
     )
   }
 
+  /** Waits for something to be stored, but no longer than until the room gives up. */
+  #orGiveUp<T>(stored: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(reject)
+      void stored.then(resolve, reject).finally(() => this.#waiting.delete(reject))
+    })
+  }
+
+  /** Ends the room because of a defect: a new one starts from what is stored. */
+  #break(cause: unknown): PolyphonyError {
+    const error = new PolyphonyError('internal', `"${this.documentId}" is opened anew after a failure.`, {
+      documentId: this.documentId,
+      cause,
+    })
+    this.#options.logger.error({ documentId: this.documentId, error: String(cause) }, 'room broken')
+    this.close(error)
+    this.#options.onBroken(error)
+    return error
+  }
+
+  /** Calls somebody who listens; whatever goes wrong there is no reason to stop here. */
+  #tell(listener: () => void): void {
+    try {
+      listener()
+    } catch (error) {
+      this.#options.logger.error({ documentId: this.documentId, error: String(error) }, 'listener failed')
+    }
+  }
+
+  #outcomeUnknown(cause: unknown): PolyphonyError {
+    return new PolyphonyError(
+      'outcome-unknown',
+      `It is not known whether the edit of "${this.documentId}" was stored; read the document before trying again.`,
+      { documentId: this.documentId, cause },
+    )
+  }
+
+  #metaOf({ author, runId, idempotencyKey }: Authorship): EntryMeta {
+    return { author, runId, idempotencyKey, committedAtMs: this.#options.clock.now() }
+  }
+
+  /** What the store would refuse must never get into the queue: it would stop everything behind it. */
+  #assertMeta(authorship: Authorship): void {
+    encodeMeta(this.#metaOf(authorship), this.documentId)
+  }
+
+  #assertWritable(authorship: Authorship): void {
+    this.#assertOpen()
+    this.#assertMeta(authorship)
+    if (this.#gaveUp)
+      throw new PolyphonyError(
+        'store-failed',
+        `The store does not answer; nothing was done to "${this.documentId}", try again later.`,
+        { documentId: this.documentId },
+      )
+  }
+
   #assertOpen(): void {
     if (this.#closedBy !== undefined) throw this.#closedBy
   }
-
-  #assertRoomFor(bytes: number): void {
-    const { queueBytesMax, documentBytesMax } = this.#options.limits
-    if (this.#queue.bytes + bytes > queueBytesMax) {
-      throw new PolyphonyError(
-        'overloaded',
-        `Too many edits of "${this.documentId}" wait to be stored; keep yours and come back.`,
-        {
-          documentId: this.documentId,
-          limit: 'queueBytesMax',
-        },
-      )
-    }
-    if (this.log.bytes + this.#queue.bytes + bytes > documentBytesMax) {
-      throw new PolyphonyError(
-        'document-too-large',
-        `"${this.documentId}" would exceed ${documentBytesMax} bytes.`,
-        {
-          documentId: this.documentId,
-          limit: 'documentBytesMax',
-        },
-      )
-    }
-  }
-
-  /** Nobody else may write under the id of this process: two writers of one id diverge silently. */
-  #assertNotOurs(update: ParsedUpdate): void {
-    const own = this.#options.clientId()
-    const last = update.structs.get(own)?.at(-1)
-    if (last !== undefined && last.id.clock + last.length > this.#frontier.clock(own)) {
-      throw new PolyphonyError('invalid-update', 'The update extends the Yjs client id of this server.', {
-        documentId: this.documentId,
-      })
-    }
-  }
-}
-
-const nothing: Increment = { clocks: new Map(), deletes: new IdSet() }
-
-interface Origin {
-  readonly authorship: Authorship
-  readonly session?: RoomSession | undefined
-  readonly committed: (revision: number) => void
-  readonly failed: (error: Error) => void
 }

@@ -20,8 +20,9 @@ import { Checkpointer } from './checkpointer.ts'
 import { Committer } from './committer.ts'
 import type { Compactor } from './compaction.ts'
 import type { DocumentHandle, Documents } from './document-handle.ts'
-import { Room, type RoomState } from './room.ts'
+import { Room } from './room.ts'
 import { RoomHandle } from './room-handle.ts'
+import type { RoomState } from './room-options.ts'
 
 export interface RoomsOptions {
   readonly store: DocumentStore
@@ -52,14 +53,16 @@ export class Rooms implements Documents {
   readonly #checkpointer: Checkpointer
   readonly #open = new Map<string, OpenRoom>()
   readonly #loading = new Map<string, Promise<OpenRoom>>()
-  #clientId: number
+  /** The last of the tasks that must not overlap, for each document that has one. */
+  readonly #exclusive = new Map<string, Promise<unknown>>()
+  #processId: number
   #closedBy: PolyphonyError | undefined
 
   constructor(options: RoomsOptions) {
     this.#options = options
     this.committer = new Committer(options)
     this.#checkpointer = new Checkpointer(options)
-    this.#clientId = options.random.uint32()
+    this.#processId = options.random.uint32()
   }
 
   get size(): number {
@@ -82,7 +85,9 @@ export class Rooms implements Documents {
   /** Opens a room for a session. Call `leave` once when done. */
   async enter(documentId: string): Promise<{ readonly room: Room; readonly leave: () => void }> {
     parseDocumentId(documentId)
-    const open = await this.#load(documentId)
+    let open = await this.#load(documentId)
+    // It may have been unloaded, to make room for another, just before it got its first user.
+    while (this.#open.get(documentId) !== open && !open.room.isClosed) open = await this.#load(documentId)
     if (open.room.closedBy !== undefined) throw open.room.closedBy
     open.users++
     let left = false
@@ -97,20 +102,24 @@ export class Rooms implements Documents {
 
   async create(documentId: string): Promise<DocumentInfo> {
     parseDocumentId(documentId)
-    const head = await this.#options.store.create(documentId)
-    // Whoever had it open, empty and not stored yet, has another incarnation in mind.
-    this.#discard(
-      documentId,
-      new PolyphonyError('incarnation-mismatch', `"${documentId}" was created anew.`, { documentId }),
-    )
-    return { documentId, ...head }
+    return this.#exclusively(documentId, async () => {
+      const head = await this.#options.store.create(documentId)
+      // Whoever had it open, empty and not stored yet, has another incarnation in mind.
+      this.#discard(
+        documentId,
+        new PolyphonyError('incarnation-mismatch', `"${documentId}" was created anew.`, { documentId }),
+      )
+      return { documentId, ...head }
+    })
   }
 
   async delete(documentId: string): Promise<void> {
     parseDocumentId(documentId)
-    await this.#loading.get(documentId)
-    await this.#options.store.delete(documentId)
-    this.#discard(documentId, deleted(documentId))
+    await this.#exclusively(documentId, async () => {
+      await this.#options.store.delete(documentId)
+      const error = deleted(documentId)
+      this.#discard(documentId, error, error)
+    })
     this.#options.logger.info({ documentId }, 'document deleted')
   }
 
@@ -154,7 +163,9 @@ export class Rooms implements Documents {
     if (open !== undefined) return open
     const loading = this.#loading.get(documentId)
     if (loading !== undefined) return loading
-    const loaded = this.#create(documentId).finally(() => this.#loading.delete(documentId))
+    const loaded = this.#exclusively(documentId, () => this.#create(documentId)).finally(() =>
+      this.#loading.delete(documentId),
+    )
     this.#loading.set(documentId, loaded)
     return loaded
   }
@@ -171,9 +182,9 @@ export class Rooms implements Documents {
         documentId,
         committer: this.committer,
         projection: projection(documentId),
-        clientId: () => this.#clientId,
+        clientId: (incarnation) => mix(this.#processId, incarnation ?? ''),
         renewClientId: () => {
-          this.#clientId = this.#options.random.uint32()
+          this.#processId = this.#options.random.uint32()
         },
         onBroken: (error) => {
           logger.warn({ documentId, code: error.code }, 'room closed: its log was ended by somebody else')
@@ -227,14 +238,44 @@ export class Rooms implements Documents {
     if (this.#open.delete(documentId)) this.#options.telemetry.gauge('polyphony_rooms', -1)
   }
 
-  #discard(documentId: string, error: PolyphonyError): void {
+  /** Closes a room whose document has no future. What is being stored just now ends before the next room begins. */
+  #discard(documentId: string, error: PolyphonyError, inFlight?: PolyphonyError): void {
     const open = this.#open.get(documentId)
+    if (open === undefined) return
     this.#forget(documentId)
-    open?.room.close(error)
+    open.room.close(error, inFlight)
+    void this.#exclusively(documentId, () => this.committer.settled(open.room))
+  }
+
+  /** Loading, creating and deleting one document happen one after another. */
+  #exclusively<T>(documentId: string, task: () => Promise<T>): Promise<T> {
+    const before = this.#exclusive.get(documentId) ?? Promise.resolve()
+    const result = before.then(task)
+    const done = result.then(
+      () => undefined,
+      () => undefined,
+    )
+    this.#exclusive.set(documentId, done)
+    void done.then(() => {
+      if (this.#exclusive.get(documentId) === done) this.#exclusive.delete(documentId)
+    })
+    return result
   }
 }
 
+/** Another node may delete and create the document while it is read; then what was read belongs to no life of it. */
 async function readState(store: DocumentStore, documentId: string): Promise<RoomState> {
+  for (let tries = 0; tries < 3; tries++) {
+    const state = await readOnce(store, documentId)
+    const head = await store.head(documentId)
+    if (head?.incarnation === state.incarnation) return state
+  }
+  throw new PolyphonyError('store-failed', `"${documentId}" changes its incarnation while it is read.`, {
+    documentId,
+  })
+}
+
+async function readOnce(store: DocumentStore, documentId: string): Promise<RoomState> {
   const head = await store.head(documentId)
   if (head?.tombstone !== undefined) throw deleted(documentId)
   const tail: { revision: number; update: Uint8Array; meta: EntryMeta }[] = []
@@ -259,4 +300,16 @@ function deleted(documentId: string): PolyphonyError {
     `"${documentId}" was deleted; only creating it explicitly brings a new one into being.`,
     { documentId },
   )
+}
+
+/**
+ * A Yjs client id for one life of a document: replicas of an earlier life may still be about, and an id must never stand
+ * for two different things. (FNV-1a with a final mix.)
+ */
+function mix(processId: number, incarnation: string): number {
+  let hash = processId ^ 0x811c9dc5
+  for (let at = 0; at < incarnation.length; at++)
+    hash = Math.imul(hash ^ incarnation.charCodeAt(at), 0x01000193)
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  return (hash ^ (hash >>> 13)) >>> 0
 }

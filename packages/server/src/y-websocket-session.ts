@@ -31,6 +31,10 @@ const messageQueryAwareness = 3
 /** Y-Sweet's "is everything saved?": the payload comes back once everything sent before it is durable. */
 const messageSaved = 102
 
+/** Stock clients send one message per frame; each may ask for the whole document. */
+const frameMessagesMax = 64
+const savedQueryOverheadBytes = 64
+
 const syncStepOne = 0
 const syncStepTwo = 1
 const syncUpdate = 2
@@ -48,6 +52,11 @@ export class YWebsocketSession implements RoomSession {
   readonly authorship: Authorship
   readonly #options: YWebsocketSessionOptions
   #closed = false
+  /** Whether an update of the client is held, and its next step 2 will repeat it with what it builds on. */
+  #awaitsStepTwo = false
+  /** Questions "is everything saved?" that have to wait for that answer. */
+  readonly #savedQueries: Uint8Array[] = []
+  #savedQueryBytes = 0
 
   constructor(options: YWebsocketSessionOptions) {
     this.#options = options
@@ -58,7 +67,7 @@ export class YWebsocketSession implements RoomSession {
   start(): void {
     const { room } = this.#options
     room.join(this)
-    this.requestSync()
+    this.#sendStepOne()
     const present = room.awareness.all()
     if (present !== undefined) this.deliverAwareness(present)
   }
@@ -68,7 +77,10 @@ export class YWebsocketSession implements RoomSession {
     if (this.#closed) return
     try {
       const decoder = decoding.createDecoder(frame)
-      while (decoding.hasContent(decoder) && !this.#closed) this.#receiveMessage(decoder, frame)
+      for (let count = 0; decoding.hasContent(decoder) && !this.#closed; count++) {
+        if (count === frameMessagesMax) throw this.#invalid(`it holds more than ${frameMessagesMax} messages`)
+        this.#receiveMessage(decoder, frame)
+      }
     } catch (error) {
       this.close(
         error instanceof PolyphonyError
@@ -96,8 +108,11 @@ export class YWebsocketSession implements RoomSession {
     this.#send(encodeMessage(messageAwareness, message))
   }
 
+  /** Sends step 1, unless an answer is on its way already: it will be all that the client has. */
   requestSync(): void {
-    this.#send(encodeSync(syncStepOne, this.#options.room.encodeStateVector()))
+    if (this.#awaitsStepTwo) return
+    this.#awaitsStepTwo = true
+    this.#sendStepOne()
   }
 
   close(error: PolyphonyError): void {
@@ -114,6 +129,7 @@ export class YWebsocketSession implements RoomSession {
 
   #receiveMessage(decoder: decoding.Decoder, frame: Uint8Array): void {
     const type = decoding.readVarUint(decoder)
+    if (type !== messageSync) this.#assertFrameSize(frame)
     switch (type) {
       case messageSync:
         this.#receiveSync(decoder, frame)
@@ -127,8 +143,7 @@ export class YWebsocketSession implements RoomSession {
         return
       }
       case messageSaved: {
-        const payload = decoding.readVarUint8Array(decoder)
-        this.#options.room.whenDurable(() => this.#send(encodeMessage(messageSaved, payload)))
+        this.#answerSaved(decoding.readVarUint8Array(decoder).slice())
         return
       }
       case messageAuth:
@@ -141,25 +156,22 @@ export class YWebsocketSession implements RoomSession {
   }
 
   #receiveSync(decoder: decoding.Decoder, frame: Uint8Array): void {
-    const { room, readOnly, limits } = this.#options
+    const { room, readOnly } = this.#options
     const type = decoding.readVarUint(decoder)
     const payload = decoding.readVarUint8Array(decoder)
+    if (type !== syncStepTwo) this.#assertFrameSize(frame)
     switch (type) {
       case syncStepOne:
         this.#answerStepOne(payload)
         return
       case syncStepTwo:
         // A step 2 always repeats everything deleted, so a reader's is not worth a refusal.
+        this.#awaitsStepTwo = false
         if (!readOnly && !isEmptyUpdate(payload)) room.receive(this, payload.slice(), false)
+        this.#savedQueryBytes = 0
+        for (const query of this.#savedQueries.splice(0)) this.#answerSaved(query)
         return
       case syncUpdate:
-        if (frame.length > limits.frameBytesMax) {
-          throw new PolyphonyError(
-            'frame-too-large',
-            `A frame has at most ${limits.frameBytesMax} bytes; this one has ${frame.length}.`,
-            { limit: 'frameBytesMax' },
-          )
-        }
         if (readOnly)
           this.#send(
             encodePermissionDenied(`forbidden: the token grants reading "${room.documentId}", not writing`),
@@ -169,6 +181,36 @@ export class YWebsocketSession implements RoomSession {
       default:
         throw this.#invalid(`the sync message ${type} is unknown`)
     }
+  }
+
+  #sendStepOne(): void {
+    this.#send(encodeSync(syncStepOne, this.#options.room.encodeStateVector()))
+  }
+
+  /**
+   * An update may be held, neither stored nor queued, until the client has answered step 1: only then is everything that
+   * it sent before the question in the queue.
+   */
+  #answerSaved(query: Uint8Array): void {
+    const { room, limits } = this.#options
+    if (!this.#awaitsStepTwo) {
+      room.whenDurable(() => this.#send(encodeMessage(messageSaved, query)), query.length)
+      return
+    }
+    this.#savedQueryBytes += query.length + savedQueryOverheadBytes
+    if (this.#savedQueryBytes > limits.frameBytesMax)
+      throw this.#invalid('too many questions before an answer to step 1')
+    this.#savedQueries.push(query)
+  }
+
+  #assertFrameSize(frame: Uint8Array): void {
+    const { frameBytesMax } = this.#options.limits
+    if (frame.length <= frameBytesMax) return
+    throw new PolyphonyError(
+      'frame-too-large',
+      `A frame has at most ${frameBytesMax} bytes; this one has ${frame.length}.`,
+      { limit: 'frameBytesMax' },
+    )
   }
 
   /** Content first, then an empty step 2: clients report "synced" when that arrives. */

@@ -1,0 +1,34 @@
+import type { Clock, Limits, Logger, PolyphonyError, Telemetry } from '@polyphony/core'
+import type { EntryMeta } from '@polyphony/storage'
+import type { JsonViewOptions } from '@polyphony/translator'
+import type { Committer } from './committer.ts'
+
+export interface RoomOptions {
+  readonly documentId: string
+  readonly committer: Committer
+  readonly clock: Clock
+  readonly limits: Limits
+  readonly logger: Logger
+  readonly telemetry: Telemetry
+  readonly projection: JsonViewOptions
+  /** The Yjs client id of this process in one life of the document, asked for whenever a replica is made. */
+  readonly clientId: (incarnation: string | undefined) => number
+  /** Asks for fresh client ids for the whole process, after an edit whose fate is unknown. */
+  readonly renewClientId: () => void
+  /** Called when the room has become useless: its log was ended by somebody else, or it is not sure of its state. */
+  readonly onBroken: (error: PolyphonyError) => void
+  /** Called after each commit, for checkpoints and for whoever counts bytes. */
+  readonly onCommitted: () => void
+}
+
+/** What a room starts from. */
+export interface RoomState {
+  readonly incarnation: string | undefined
+  readonly base: Uint8Array
+  readonly baseRevision: number
+  readonly tail: readonly {
+    readonly revision: number
+    readonly update: Uint8Array
+    readonly meta: EntryMeta
+  }[]
+}
