@@ -7,6 +7,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { findChromium } from './chromium.mjs'
 import { installChromium } from './install-chromium.mjs'
+import { installServices } from './install-services.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 /** What needs something beyond npm says so in its name; `--embedded` leaves these out. */
@@ -29,7 +30,7 @@ async function main(args) {
 
   /** @type {[string, () => Promise<boolean>][]} */
   const steps = [
-    ['browser', async () => options.embedded || provideChromium(env)],
+    ['needs', async () => options.embedded || (provideChromium(env) && provideServices())],
     ['build', () => run(env, 'turbo', 'run', 'build', '--output-logs=errors-only')],
     ['types', () => run(env, 'tsc', '-p', 'tsconfig.json')],
     ['lint', () => run(env, 'oxlint', '--type-aware', '--deny-warnings')],
@@ -81,6 +82,12 @@ function provideChromium(env) {
   env['POLYPHONY_CHROMIUM'] = path
   console.log(path)
   return true
+}
+
+function provideServices() {
+  const problem = installServices()
+  if (problem !== undefined) console.error(`${problem} Or run pnpm test:embedded.`)
+  return problem === undefined
 }
 
 /**
