@@ -133,6 +133,7 @@ export class PositionIndex {
 
   #change(item: Y.Item, by: number): void {
     const { block } = this.#blockAt(item)
+    this.#absorb(block)
     block.live += by
     this.#staleFrom = Math.min(this.#staleFrom, block.position + 1)
   }
@@ -159,18 +160,31 @@ export class PositionIndex {
 
   /** Makes an item the anchor of a block of its own, because the way to the one before became long. */
   #split(block: Block, anchor: Y.Item, distance: number): void {
+    this.#absorb(block)
     const next = block.position + 1
-    let merged = 0
-    while (this.#isMerged(this.#blocks[next + merged])) {
-      const gone = this.#blocks[next + merged]
-      if (gone?.anchor !== undefined) this.#blockOf.delete(gone.anchor)
-      block.live += gone?.live ?? 0
-      merged++
-    }
     const fresh: Block = { anchor, live: block.live - distance, before: 0, position: next }
     block.live = distance
-    this.#blocks.splice(next, merged, fresh)
+    this.#blocks.splice(next, 0, fresh)
     this.#blockOf.set(anchor, fresh)
+    this.#staleFrom = Math.min(this.#staleFrom, next)
+  }
+
+  /** Takes in the blocks behind whose anchors are gone: from now on their units are counted as units of this one. */
+  #absorb(block: Block): void {
+    if (this.#blocks[block.position] !== block) this.#refresh()
+    const next = block.position + 1
+    let merged = 0
+    for (
+      let gone = this.#blocks[next];
+      gone !== undefined && this.#isMerged(gone);
+      gone = this.#blocks[next + merged]
+    ) {
+      if (gone.anchor !== undefined) this.#blockOf.delete(gone.anchor)
+      block.live += gone.live
+      merged++
+    }
+    if (merged === 0) return
+    this.#blocks.splice(next, merged)
     this.#staleFrom = Math.min(this.#staleFrom, next)
   }
 

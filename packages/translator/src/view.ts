@@ -7,7 +7,7 @@ import { jsonEquals, type JsonValue } from './json-value.ts'
 import { live, type Moment } from './moment.ts'
 import type { Node } from './overlay.ts'
 import type { JsonPatch, PatchOperation, PatchResult } from './patch.ts'
-import { parsePointer } from './pointer.ts'
+import { formatPointer, parsePointer } from './pointer.ts'
 import { projectDocument } from './project.ts'
 import { Retention, type RetainOptions } from './retention.ts'
 import { RevisionLog, toIdSet } from './revision-log.ts'
@@ -190,6 +190,8 @@ export class JsonView {
       then.kind !== 'leaf'
     ) {
       if (now.kind === 'map' && now.mounted.size > 0) return relative(this.#diff(moment), pointer)
+      if ((now.kind === 'list' && now.isXml) || (now.kind === 'map' && now.isPlain))
+        return this.#diffPart(tokens, moment, now)
       if (now.base !== undefined && now.base === then.base) {
         const type = now.base
         const rules = this.#engine.layout.textsAt(tokens)
@@ -209,6 +211,15 @@ export class JsonView {
     if (now === undefined && then === undefined) return []
     if (now?.kind === 'leaf' && then?.kind === 'leaf' && jsonEquals(value, then.toJson())) return []
     return [{ op: 'replace', path: '', value }]
+  }
+
+  /** The patch of the `content` or `attrs` of an XML node, which is a part of the patch of the node. */
+  #diffPart(tokens: readonly string[], moment: Moment, now: Node): JsonPatch {
+    const node = tokens.slice(0, -1)
+    const part = formatPointer(tokens.slice(-1))
+    const patch = this.#diffBelow(node, formatPointer(node), moment)
+    const isWhole = patch.some(({ op, path }) => path === '' || (path === part && op === 'remove'))
+    return isWhole ? [{ op: 'replace', path: '', value: now.toJson() }] : relative(patch, part)
   }
 
   #follow(tokens: readonly string[], moment: Moment): Node | undefined {
