@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type * as Y from 'yjs'
 import {
   clientVersions,
+  ignoreStrayRejections,
   openAgent,
   verifyStream,
   type AgentEvent,
@@ -184,8 +185,7 @@ describe.each(clientVersions)('official client %s', (version) => {
   })
 
   test('after a dropped connection a new run ends equal', async () => {
-    const strays = await withoutRejectionHandlers()
-    cleanups.push(strays.restore)
+    cleanups.push(ignoreStrayRejections())
     await send('PUT', server.address('plan'), { json: { n: 0 } })
     const proxy = await startProxy(server.url)
     cleanups.push(() => proxy.close())
@@ -334,18 +334,3 @@ describe('requests that are refused before the run starts', () => {
     expect(answer.body).toContain('RUN_FINISHED')
   })
 })
-
-/** On a dropped connection the official client leaves a rejection unhandled, which a test runner would take as its own. */
-function withoutRejectionHandlers(): Promise<{ restore: () => Promise<void> }> {
-  const listeners = process.listeners('unhandledRejection')
-  process.removeAllListeners('unhandledRejection')
-  const swallow = (): void => undefined
-  process.on('unhandledRejection', swallow)
-  return Promise.resolve({
-    restore: async () => {
-      await new Promise((resolve) => setTimeout(resolve, 50))
-      process.off('unhandledRejection', swallow)
-      for (const listener of listeners) process.on('unhandledRejection', listener)
-    },
-  })
-}

@@ -3,7 +3,14 @@ import { EventSource } from 'eventsource'
 import jsonPatch from 'fast-json-patch'
 import { afterEach, expect, test } from 'vitest'
 import * as Y from 'yjs'
-import { clientVersions, openAgent, verifyStream, type AgentEvent, type Stamp } from './support/agents.ts'
+import {
+  clientVersions,
+  ignoreStrayRejections,
+  openAgent,
+  verifyStream,
+  type AgentEvent,
+  type Stamp,
+} from './support/agents.ts'
 import { openEditor, synced, until, type Editor } from './support/editor.ts'
 import { soak } from './support/fixtures.ts'
 import { send, startServer, type TestServer } from './support/http.ts'
@@ -158,7 +165,7 @@ test.each(Array.from({ length: soak ? 100 : 3 }, (_, index) => index + 1))(
   'agents with stale views, editors and breaking wires: in the end everybody holds the same (seed %i)',
   async (seed) => {
     const random = createRandom(seed)
-    ignoreStrayRejections()
+    cleanups.push(ignoreStrayRejections())
     const store = new MemoryStore()
     const server = await startServer({ store })
     cleanups.push(() => server.close())
@@ -245,17 +252,4 @@ function sorted(value: unknown): unknown {
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, member]) => [key, sorted(member)]),
   )
-}
-
-/** On a broken connection the official client leaves a rejection unhandled, which a test runner would take as its own. */
-function ignoreStrayRejections(): void {
-  const listeners = process.listeners('unhandledRejection')
-  process.removeAllListeners('unhandledRejection')
-  const swallow = (): void => undefined
-  process.on('unhandledRejection', swallow)
-  cleanups.push(async () => {
-    await new Promise((resolve) => setTimeout(resolve, 50))
-    process.off('unhandledRejection', swallow)
-    for (const listener of listeners) process.on('unhandledRejection', listener)
-  })
 }

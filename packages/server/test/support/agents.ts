@@ -64,3 +64,20 @@ export async function verifyStream(events: readonly AgentEvent[]): Promise<void>
     await lastValueFrom(verify()(from(events)).pipe(toArray()))
   }
 }
+
+/**
+ * On a broken connection the official client leaves a rejection unhandled, which a test runner would take as its own.
+ * Returns how to end that.
+ */
+export function ignoreStrayRejections(): () => Promise<void> {
+  const listeners = process.listeners('unhandledRejection')
+  process.removeAllListeners('unhandledRejection')
+  const swallow = (): void => undefined
+  process.on('unhandledRejection', swallow)
+  return async () => {
+    // Rejections are reported a turn after they happen.
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    process.off('unhandledRejection', swallow)
+    for (const listener of listeners) process.on('unhandledRejection', listener)
+  }
+}
