@@ -21,12 +21,20 @@ export interface WatchListeners {
 const retryMsMin = 250
 const retryMsMax = 5_000
 
-/** Reads a document once: a sync run of the official client. Rejects when the server refuses or cannot be reached. */
+const readAttemptsMax = 6
+
+/**
+ * Reads a document once: a sync run of the official client, tried again while the server cannot be reached. Rejects when
+ * the server refuses, or stays out of reach.
+ */
 export async function readDocument(address: DocumentAddress, signal: AbortSignal): Promise<Sight> {
   let last: Sight | undefined
-  await run(address, { polyphony: { mode: 'sync' } }, { onSight: (sight) => (last = sight) }, signal)
-  if (last === undefined) throw new Error('The run ended before it gave a state.')
-  return last
+  for (let attempt = 1; attempt <= readAttemptsMax && !signal.aborted; attempt++) {
+    await run(address, { polyphony: { mode: 'sync' } }, { onSight: (sight) => (last = sight) }, signal)
+    if (last !== undefined) return last
+    if (attempt < readAttemptsMax) await pause(100 * 2 ** attempt, signal)
+  }
+  throw new Error(`The server at ${address.url} gives no state of "${address.documentId}".`)
 }
 
 /**
