@@ -7,14 +7,16 @@ import {
   incarnationMismatch,
   planRead,
   type Checkpoint,
+  type ChunkReference,
   type LogEntry,
   type ReadRange,
   type StoredEntry,
 } from '@polyphony/storage'
 import type { ChunkStore } from './chunk-store.ts'
-import { checkpointKey, entryKeyRevision, headKey } from './keys.ts'
-import type { LevelDatabase, Snapshot } from './level-database.ts'
-import { decodeHead, type StoredHead } from './stored-head.ts'
+import { loadHead } from './head-loader.ts'
+import { checkpointKey, entryKeyRevision } from './keys.ts'
+import { nameDocument, type LevelDatabase, type Snapshot } from './level-database.ts'
+import type { StoredHead } from './stored-head.ts'
 
 export interface DocumentReaderOptions {
   readonly database: LevelDatabase
@@ -33,29 +35,29 @@ export class DocumentReader {
     this.#options = options
   }
 
-  /** The head as it is stored. */
-  async head(documentId: string, snapshot?: Snapshot): Promise<StoredHead | undefined> {
-    const record = await this.#options.database.get(headKey(documentId), snapshot)
-    return record === undefined ? undefined : decodeHead(record, documentId)
-  }
-
   /** One entry, its large update not fetched. Throws `store-corrupt` when it is not there. */
   async entry({ documentId, keys }: StoredHead, revision: number): Promise<StoredEntry> {
     const key = keys.entry(revision)
-    return decodeEntry(await this.#options.database.get(key), key, { documentId, revision })
+    try {
+      return decodeEntry(await this.#options.database.get(key), key, { documentId, revision })
+    } catch (error) {
+      throw nameDocument(error, documentId)
+    }
   }
 
   /** See `DocumentStore.read`. */
   async *read(documentId: string, range: ReadRange): AsyncGenerator<Checkpoint | LogEntry> {
     const snapshot = await this.#options.database.snapshot()
     try {
-      const head = await this.head(documentId, snapshot)
+      const head = await loadHead(this.#options.database, documentId, snapshot)
       if (head === undefined || head.deletedAtMs !== undefined) return
       const { first, revision, checkpoint } = head
       const plan = planRead(documentId, range, { first, head: revision, checkpoint: checkpoint?.revision })
       const parts = this.#parts(head, plan, snapshot)
       if (snapshot !== undefined) yield* parts
       else yield* this.#explainChanges(head, parts)
+    } catch (error) {
+      throw nameDocument(error, documentId)
     } finally {
       await snapshot?.close()
     }
@@ -71,14 +73,14 @@ export class DocumentReader {
   }
 
   async #checkpoint({ documentId, incarnation }: StoredHead, snapshot: Snapshot): Promise<Checkpoint> {
-    const { database, chunks, generation } = this.#options
+    const { database, generation } = this.#options
     const key = checkpointKey(documentId)
     const stored = decodeCheckpoint(await database.get(key, snapshot), key, documentId)
     return {
       revision: stored.revision,
       incarnation: incarnation + generation,
       stateVector: stored.stateVector,
-      state: this.#whileOpen(chunks.read(stored.chunks, { documentId, what: 'checkpoint' }, snapshot)),
+      state: this.#state(documentId, stored.chunks, snapshot),
     }
   }
 
@@ -100,10 +102,20 @@ export class DocumentReader {
     if (expected <= to) throw corrupt({ documentId, what: `entry ${expected}` }, 'it is missing')
   }
 
-  async *#whileOpen(chunks: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const chunk of chunks) {
-      this.#options.assertOpen()
-      yield chunk
+  async *#state(
+    documentId: string,
+    reference: ChunkReference,
+    snapshot: Snapshot,
+  ): AsyncGenerator<Uint8Array> {
+    const { chunks, assertOpen } = this.#options
+    try {
+      for await (const chunk of chunks.read(reference, { documentId, what: 'checkpoint' }, snapshot)) {
+        assertOpen()
+        yield chunk
+      }
+    } catch (error) {
+      assertOpen()
+      throw nameDocument(error, documentId)
     }
   }
 
@@ -119,7 +131,7 @@ export class DocumentReader {
       yield* parts
     } catch (error) {
       const { documentId, incarnation } = before
-      const after = await this.head(documentId)
+      const after = await loadHead(this.#options.database, documentId)
       if (after === undefined || after.deletedAtMs !== undefined) throw documentDeleted(documentId)
       if (after.incarnation !== incarnation)
         throw incarnationMismatch(documentId, incarnation, after.incarnation)

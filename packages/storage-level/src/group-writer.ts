@@ -1,9 +1,10 @@
-import { isPolyphonyError, PolyphonyError, toPolyphonyError } from '@polyphony/core'
+import { isPolyphonyError, toPolyphonyError, type PolyphonyError } from '@polyphony/core'
 import { closedError } from '@polyphony/storage'
 import type { HeadCache } from './head-cache.ts'
-import { headKey, type Key } from './keys.ts'
+import { loadHead } from './head-loader.ts'
+import { headKey } from './keys.ts'
 import type { LevelDatabase, Operation } from './level-database.ts'
-import { decodeHead, encodeHead, type StoredHead } from './stored-head.ts'
+import { encodeHead, type StoredHead } from './stored-head.ts'
 
 /** The newest heads, those included that earlier transactions of the same batch have changed. */
 export interface HeadView {
@@ -193,20 +194,18 @@ export class GroupWriter {
       if (head === undefined) missing.add(documentId)
       else heads.set(documentId, head)
     }
-    const ids = [...missing]
-    const records = ids.length === 0 ? [] : await readEach(database, ids.map(headKey))
-    for (const [index, documentId] of ids.entries()) {
+    const load = async (documentId: string) => {
       try {
-        const record = records[index]
-        if (record instanceof PolyphonyError) throw record
-        if (record === undefined) continue
-        const head = decodeHead(record, documentId)
+        const head = await loadHead(database, documentId)
+        if (head === undefined) return
         heads.set(documentId, head)
         cache.set(head)
       } catch (error) {
-        damaged.set(documentId, toPolyphonyError(error, 'store-corrupt', { documentId }))
+        if (!isPolyphonyError(error) || error.code !== 'store-corrupt') throw error
+        damaged.set(documentId, error)
       }
     }
+    await Promise.all([...missing].map(load))
     return { heads, damaged }
   }
 }
@@ -214,21 +213,4 @@ export class GroupWriter {
 interface LoadedHeads {
   readonly heads: Map<string, StoredHead>
   readonly damaged: ReadonlyMap<string, PolyphonyError>
-}
-
-/** Like `getMany`, but a value that cannot be read spoils only itself. */
-async function readEach(
-  database: LevelDatabase,
-  keys: readonly Key[],
-): Promise<readonly (Uint8Array | PolyphonyError | undefined)[]> {
-  try {
-    return await database.getMany(keys)
-  } catch (error) {
-    if (!isPolyphonyError(error) || error.code !== 'store-corrupt') throw error
-    return await Promise.all(
-      keys.map((key) =>
-        database.get(key).catch((reason: unknown) => toPolyphonyError(reason, 'store-failed')),
-      ),
-    )
-  }
 }

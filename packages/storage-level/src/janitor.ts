@@ -39,15 +39,14 @@ export class Janitor {
 
   /** Removes a range if it is in the trash, and takes it out. */
   sweep(range: KeyRange): void {
-    this.schedule(() => this.#sweep(range.from))
+    this.schedule(() => this.#sweep(trashKey(range)))
   }
 
   /** Takes up what an earlier process left in the trash. */
   async recover(): Promise<void> {
     const { database } = this.#options
     for await (const [key] of database.pairs(trashRange)) {
-      const from = key.slice(1)
-      this.schedule(() => this.#sweep(from))
+      this.schedule(() => this.#sweep(key))
     }
   }
 
@@ -74,9 +73,8 @@ export class Janitor {
     this.#running = false
   }
 
-  async #sweep(from: Key): Promise<void> {
+  async #sweep(key: Key): Promise<void> {
     const { database, writer } = this.#options
-    const key = trashKey(from)
     const record = await database.get(key)
     if (record === undefined) return
     const range = decodeTrash(record, key)

@@ -8,7 +8,7 @@
  *   k set number                  a chunk
  *   l id 0 incarnation revision   the set of a large entry's chunks
  *   m name                        what the store says of itself
- *   t key                         trash: a range to be removed that begins at `key`
+ *   t from to                     trash: a range of keys to be removed
  *
  * Incarnation and set are 8 random bytes, a revision is a 64-bit and a number a 32-bit integer, both big-endian.
  */
@@ -50,6 +50,12 @@ export function headKeyId(key: Key): string {
 
 export function checkpointKey(documentId: string): Key {
   return documentKey(checkpointTag, documentId)
+}
+
+/** Keys of a document's entries, whatever the incarnation. */
+export function documentEntries(documentId: string): KeyRange {
+  const from = documentKey(entryTag, documentId)
+  return { from, to: successor(from) }
 }
 
 /** Makes the keys of one incarnation's entries. */
@@ -110,8 +116,9 @@ export function metaKey(name: string): Key {
   return concat([Uint8Array.of(metaTag), encoder.encode(name)])
 }
 
-export function trashKey(from: Key): Key {
-  return concat([Uint8Array.of(trashTag), from])
+/** Both ends are in it: a range that grows while it is being removed is another piece of trash. */
+export function trashKey({ from, to }: KeyRange): Key {
+  return concat([Uint8Array.of(trashTag), from, to])
 }
 
 export const trashRange: KeyRange = { from: Uint8Array.of(trashTag), to: Uint8Array.of(trashTag + 1) }

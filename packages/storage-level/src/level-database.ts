@@ -17,13 +17,14 @@ const encodings = { keyEncoding: 'view', valueEncoding: 'view' } as const
  * The one place that touches the database. A write that failed leaves LevelDB's own log in an unknown state: what is
  * written after a torn record could be dropped by the next recovery, although it was acknowledged. So after a failure
  * nothing more is written until the database has been closed and opened again, which recovers the log up to the tear.
+ * Opening needs some space, so on a full disk reads fail, too, from the first attempt to write again until there is space.
  */
 export class LevelDatabase {
   readonly #level: AnyLevel
   readonly #logger: Logger
   readonly #closed: () => void
   #broken = false
-  #reopening: Promise<void> | undefined
+  #recovering: Promise<void> | undefined
 
   /** @param closed is called once the database is closed for good. */
   constructor(level: AnyLevel, logger: Logger, closed: () => void = () => undefined) {
@@ -47,7 +48,7 @@ export class LevelDatabase {
 
   /** Writes all or nothing, in one call at a time. Rejects with `store-failed`: then it is not known which. */
   async batch(operations: readonly Operation[], sync: boolean): Promise<void> {
-    await this.#ready()
+    await this.#writable()
     try {
       // The member is LevelDB's; other databases of the family ignore it.
       const options: { keyEncoding: 'view'; valueEncoding: 'view'; sync: boolean } = { ...encodings, sync }
@@ -59,25 +60,21 @@ export class LevelDatabase {
   }
 
   async get(key: Key, snapshot?: Snapshot): Promise<Uint8Array | undefined> {
-    await this.#ready()
+    await this.#readable()
     return await translate(() => this.#level.get<Key, Uint8Array>(key, { ...encodings, snapshot }))
   }
 
-  async getMany(keys: readonly Key[]): Promise<readonly (Uint8Array | undefined)[]> {
-    await this.#ready()
-    return await translate(() => this.#level.getMany<Key, Uint8Array>([...keys], encodings))
-  }
-
   /** The first `limit` keys of a range. */
-  async keys(range: KeyRange, limit: number): Promise<readonly Key[]> {
-    await this.#ready()
-    const iterator = this.#level.keys<Key>({ keyEncoding: 'view', gte: range.from, lt: range.to, limit })
+  async keys(range: KeyRange, limit: number, snapshot?: Snapshot): Promise<readonly Key[]> {
+    await this.#readable()
+    const options = { keyEncoding: 'view', gte: range.from, lt: range.to, limit, snapshot } as const
+    const iterator = this.#level.keys<Key>(options)
     return await translate(() => iterator.all())
   }
 
   /** Pairs of a range in order, some hundred KB at a time. */
   async *pairs(range: KeyRange, snapshot?: Snapshot): AsyncGenerator<readonly [Key, Uint8Array]> {
-    await this.#ready()
+    await this.#readable()
     // `highWaterMarkBytes` is LevelDB's; the default of 16 KB costs a turn of the loop per block.
     const options = {
       ...encodings,
@@ -100,17 +97,24 @@ export class LevelDatabase {
 
   /** A view that later writes do not change, where the database has such a thing. Close it. */
   async snapshot(): Promise<Snapshot> {
-    await this.#ready()
+    await this.#readable()
     return this.#level.supports.explicitSnapshots ? this.#level.snapshot() : undefined
   }
 
-  async #ready(): Promise<void> {
-    while (this.#broken) {
-      this.#reopening ??= this.#reopen().finally(() => {
-        this.#reopening = undefined
-      })
-      await this.#reopening
-    }
+  /** Reads go on after a failed write, as long as the database is open. */
+  async #readable(): Promise<void> {
+    while (this.#broken && this.#level.status !== 'open') await this.#recover()
+  }
+
+  async #writable(): Promise<void> {
+    while (this.#broken) await this.#recover()
+  }
+
+  #recover(): Promise<void> {
+    this.#recovering ??= this.#reopen().finally(() => {
+      this.#recovering = undefined
+    })
+    return this.#recovering
   }
 
   async #reopen(): Promise<void> {
@@ -123,6 +127,20 @@ export class LevelDatabase {
 
 const readAheadBytes = 512 << 10
 const readAheadPairs = 1000
+
+/** Damage that the database itself found, with the document named that it was found in. */
+export function nameDocument(error: unknown, documentId: string): unknown {
+  if (!isPolyphonyError(error) || error.code !== 'store-corrupt' || error.details.documentId !== undefined)
+    return error
+  return new PolyphonyError(
+    'store-corrupt',
+    `Stored bytes of "${documentId}" are damaged. ${error.message}`,
+    {
+      documentId,
+      cause: error,
+    },
+  )
+}
 
 async function translate<Value>(call: () => Promise<Value>): Promise<Value> {
   try {

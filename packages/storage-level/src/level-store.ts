@@ -27,6 +27,7 @@ import { ChunkStore } from './chunk-store.ts'
 import { DocumentReader } from './document-reader.ts'
 import { GroupWriter, type HeadView, type Plan } from './group-writer.ts'
 import { HeadCache } from './head-cache.ts'
+import { loadHead } from './head-loader.ts'
 import { Janitor } from './janitor.ts'
 import { checkpointKey, chunkRange, headKeyId, headRange } from './keys.ts'
 import type { LevelDatabase, Operation } from './level-database.ts'
@@ -212,7 +213,7 @@ export class LevelStore implements DocumentStore {
   }
 
   async #head(documentId: string): Promise<StoredHead | undefined> {
-    return this.#cache.get(documentId) ?? (await this.#reader.head(documentId))
+    return this.#cache.get(documentId) ?? (await loadHead(this.#database, documentId))
   }
 
   #commitAppends(batch: readonly PreparedAppend[]): Promise<readonly AppendResult[]> {

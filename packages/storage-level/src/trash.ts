@@ -7,18 +7,18 @@ import type { Operation } from './level-database.ts'
  * or before the range comes into being (chunks that nothing refers to yet) and then removed in the batch that makes it
  * part of a document. So whatever instant a crash picks, what is left over is either in use or in the trash.
  *
- * Key: `trashKey(range.from)`; body of the record: the length of `from` (uint16), `from`, `to`.
+ * Key: `trashKey(range)`; body of the record: the length of `from` (uint16), `from`, `to`.
  */
 const trashKind = 17
 
 export function putTrash(range: KeyRange): Operation {
-  const key = trashKey(range.from)
+  const key = trashKey(range)
   const length = Uint8Array.of(range.from.length & 255, range.from.length >> 8)
   return { type: 'put', key, value: sealRecord(trashKind, key, [length, range.from, range.to]) }
 }
 
 export function deleteTrash(range: KeyRange): Operation {
-  return { type: 'del', key: trashKey(range.from) }
+  return { type: 'del', key: trashKey(range) }
 }
 
 export function decodeTrash(record: Uint8Array, key: Key): KeyRange {

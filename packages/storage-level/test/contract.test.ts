@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { contractTests, defineContractTests, type StoreHarness } from '@polyphony/storage/testing'
 import { describe, it } from 'vitest'
-import { openLevelStore, type LevelStoreOptions } from '../src/index.ts'
+import { openLevelStore, type LevelStoreOptions } from '@polyphony/storage-level'
 
 function harness(options: LevelStoreOptions): StoreHarness {
   return {

@@ -17,6 +17,7 @@ export { contractTests } from './contract-tests.ts'
 export { eventually, expectCode, expectEqual, expectRejection, expectTrue } from './expectations.ts'
 export {
   appendTo,
+  chunksOf,
   collect,
   joinChunks,
   readAll,
@@ -26,4 +27,5 @@ export {
   sampleCheckpoint,
   sampleEntries,
   sampleEntry,
+  type ReadResult,
 } from './samples.ts'

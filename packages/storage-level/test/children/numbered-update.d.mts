@@ -1,0 +1,1 @@
+export function numberedUpdate(number: number): Uint8Array
