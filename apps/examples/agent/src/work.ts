@@ -4,7 +4,7 @@ import { readPageState, restingAgent, type AgentPresence } from './page-state.ts
 import { patchDocument, type PatchOutcome } from './patch-document.ts'
 import { pause } from './pause.ts'
 import type { Step } from './step.ts'
-import { readDocument } from './watch-document.ts'
+import { readDocument, type Sight } from './watch-document.ts'
 
 export interface WorkOptions {
   /** Names this very agent, so that only one of several works at a time. */
@@ -34,7 +34,8 @@ export const holdMs = 10_000
  */
 export async function work(address: DocumentAddress, options: WorkOptions): Promise<WorkReport> {
   const { signal } = options
-  let sight = await readDocument(address, signal)
+  let sight = await look(address, signal)
+  if (sight === undefined) return { steps: 0, outcome: 'stopped' }
   if (nextStep(readPageState(sight.state)) === undefined) return { steps: 0, outcome: 'done' }
   const claim = await claimWork(address, sight, options)
   if (!claim.ok) return { steps: 0, outcome: 'busy' }
@@ -47,7 +48,8 @@ export async function work(address: DocumentAddress, options: WorkOptions): Prom
     // Content with what it saw: is there something new?
     if (step === undefined && sinceLook === 0) break
     if (step === undefined || sinceLook >= stepsPerLook) {
-      sight = await readDocument(address, signal)
+      sight = await look(address, signal)
+      if (sight === undefined) break
       page = readPageState(sight.state)
       anchor = sight.version
       sinceLook = 0
@@ -74,10 +76,20 @@ export async function work(address: DocumentAddress, options: WorkOptions): Prom
   return { steps, outcome: signal.aborted ? 'stopped' : 'done' }
 }
 
+/** `undefined` when it was told to stop meanwhile. */
+async function look(address: DocumentAddress, signal: AbortSignal): Promise<Sight | undefined> {
+  try {
+    return await readDocument(address, signal)
+  } catch (error) {
+    if (signal.aborted) return undefined
+    throw error
+  }
+}
+
 /** Compare and set, in plain JSON Patch: `test` what was seen, then take its place. */
 async function claimWork(
   address: DocumentAddress,
-  sight: { readonly state: unknown; readonly version: string },
+  sight: Sight,
   options: WorkOptions,
 ): Promise<PatchOutcome> {
   const { state, version } = sight

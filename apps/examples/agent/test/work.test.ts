@@ -116,6 +116,20 @@ it('follows what people change, and stops when told', async () => {
   await working
 })
 
+it('stops at any time without a fuss, and leaves the work to others', async () => {
+  const wanted = finished(await getPage())
+  for (let at = 0; at < 8; at++) {
+    const stopping = new AbortController()
+    const onStep = (): void => stopping.abort()
+    if (at === 0) stopping.abort()
+    const { outcome } = await work(address(), { holder: `${at}`, signal: stopping.signal, paceMs: 0, onStep })
+    expect(outcome).toBe('stopped')
+    expect((await getPage()).agent.status).toBe('resting')
+  }
+  expect((await work(address(), { holder: 'last', signal, paceMs: 0 })).outcome).toBe('done')
+  expect(await getPage()).toMatchObject(wanted)
+})
+
 it('is a program, too', async () => {
   const program = fileURLToPath(new URL('../dist/agent.js', import.meta.url))
   const run = (args: readonly string[]) =>
