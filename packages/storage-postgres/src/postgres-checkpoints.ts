@@ -193,10 +193,10 @@ export async function removeEntries(
   key: string,
   upTo?: number,
 ): Promise<void> {
-  const text = `WITH some AS (
+  const text = `WITH page AS (
       SELECT revision FROM ${entries} WHERE document = $1 AND ($2::bigint IS NULL OR revision <= $2) ORDER BY revision LIMIT $3
     ), removed AS (
-      DELETE FROM ${entries} WHERE document = $1 AND revision <= (SELECT max(revision) FROM some) RETURNING 1
+      DELETE FROM ${entries} WHERE document = $1 AND revision <= (SELECT max(revision) FROM page) RETURNING 1
     ) SELECT count(*)::float8 AS count FROM removed`
   for (;;) {
     const [row] = await database.query<{ count: number }>({ name: 'remove-entries', text }, [
