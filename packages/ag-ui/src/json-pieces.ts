@@ -38,10 +38,9 @@ function* cutOperation(operation: PatchOperation, bytesMax: number): Generator<s
     return
   }
   const { op, path, value } = operation
-  const frame = JSON.stringify({ op, path, value: 0 })
-  const text = stringifyWithin(value, bytesMax - utf8Length(frame))
+  const text = textOf(operation, value, bytesMax)
   if (text !== undefined) {
-    yield `${frame.slice(0, -2)}${text}}`
+    yield text
     return
   }
   if (op === 'test' || typeof value !== 'object' || value === null) throw valueTooLarge(path, bytesMax)
@@ -56,6 +55,14 @@ function* cutOperation(operation: PatchOperation, bytesMax: number): Generator<s
       yield* cutOperation({ op: 'add', path: child, value: value[key] as JsonValue }, bytesMax)
     }
   }
+}
+
+/** The operation as JSON, or nothing when it has more than `bytesMax` bytes. */
+function textOf(operation: PatchOperation, value: JsonValue, bytesMax: number): string | undefined {
+  if (leastJsonLength(value, bytesMax) > bytesMax) return undefined
+  const text = JSON.stringify(operation)
+  // A UTF-16 unit has at most three bytes, so most operations need no counting.
+  return text.length * 3 > bytesMax && utf8Length(text) > bytesMax ? undefined : text
 }
 
 function fitting(text: string, path: string, bytesMax: number): string {

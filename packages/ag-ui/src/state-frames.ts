@@ -1,4 +1,11 @@
-import type { JsonPatch, PatchOperation, JsonValue } from '@polyphony/translator'
+import {
+  isJsonArray,
+  type JsonArray,
+  type JsonObject,
+  type JsonPatch,
+  type JsonValue,
+  type PatchOperation,
+} from '@polyphony/translator'
 import type { Frame } from './frame-list.ts'
 import { cutPatch, escapePointer, stringifyWithin, valueTooLarge } from './json-pieces.ts'
 import { encodeSse } from './sse.ts'
@@ -74,8 +81,14 @@ function stamp(context: FrameContext, previous: string | null, partial: boolean)
 }
 
 /** The operations that fill an empty object or array. */
-function* membersOf(state: object): Generator<PatchOperation> {
-  for (const [key, value] of Array.isArray(state) ? state.entries() : Object.entries(state)) {
-    yield { op: 'add', path: `/${escapePointer(String(key))}`, value: value as JsonValue }
+function* membersOf(state: JsonArray | JsonObject): Generator<PatchOperation> {
+  if (isJsonArray(state)) {
+    for (let index = 0; index < state.length; index++) {
+      yield { op: 'add', path: `/${index}`, value: state[index] as JsonValue }
+    }
+  } else {
+    for (const key of Object.keys(state)) {
+      yield { op: 'add', path: `/${escapePointer(key)}`, value: state[key] as JsonValue }
+    }
   }
 }
