@@ -1,3 +1,4 @@
+// @ts-check
 // Where the browser tests find a Chromium. They take what the machine has; nothing is downloaded at test time.
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'

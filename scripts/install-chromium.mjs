@@ -1,3 +1,4 @@
+// @ts-check
 // Brings Chromium for the browser tests where that can be done without asking: as root on Debian or Ubuntu (CI).
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'

@@ -1,3 +1,4 @@
+// @ts-check
 // Brings Redis and PostgreSQL for the tests, where that can be done without asking: as root on Debian or Ubuntu (CI).
 // `node scripts/install-services.mjs` does nothing when they are there, and says in one line why when it cannot.
 import { spawnSync } from 'node:child_process'

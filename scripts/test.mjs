@@ -1,3 +1,4 @@
+// @ts-check
 // The test command: `pnpm test [--embedded] [--soak] [-- arguments for vitest]`. It stops at the first step that fails
 // and closes with a line `N passed, N failed`.
 import { spawn } from 'node:child_process'
