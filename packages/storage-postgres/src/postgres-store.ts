@@ -23,6 +23,7 @@ import {
   type Head,
   type ListQuery,
   type LogEntry,
+  type LogListener,
   type ReadRange,
   type Revision,
   type StoreCapabilities,
@@ -205,7 +206,7 @@ export class PostgresStore implements DocumentStore {
   subscribe(
     documentId: string,
     after: Revision,
-    listener: (entries: readonly LogEntry[]) => void,
+    listener: LogListener,
     options: SubscribeOptions = {},
   ): Promise<Unsubscribe> {
     return this.#call(async () => {

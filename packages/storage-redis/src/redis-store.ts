@@ -25,6 +25,7 @@ import {
   type Head,
   type ListQuery,
   type LogEntry,
+  type LogListener,
   type ReadRange,
   type Revision,
   type StoreCapabilities,
@@ -209,7 +210,7 @@ export class RedisStore implements DocumentStore {
   subscribe(
     documentId: string,
     after: Revision,
-    listener: (entries: readonly LogEntry[]) => void,
+    listener: LogListener,
     options: SubscribeOptions = {},
   ): Promise<Unsubscribe> {
     return this.#call(async () => {

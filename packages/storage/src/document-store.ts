@@ -102,6 +102,9 @@ export interface SubscribeOptions {
   readonly ended?: ((reason: PolyphonyError) => void) | undefined
 }
 
+/** Hears consecutive entries. They all are of one incarnation, which stays the same for a subscription. */
+export type LogListener = (entries: readonly LogEntry[], incarnation: string) => void
+
 export type Unsubscribe = () => Promise<void>
 
 /**
@@ -153,12 +156,13 @@ export interface DocumentStore {
   /**
    * Only on shared stores: entries above `after` that any node commits (own ones included), in order, without gaps or
    * repeats, those that exist already first. The document need not exist yet. `revision-expired` when entries above
-   * `after` are no longer retained. After the returned function settles, the listener is not called again.
+   * `after` are no longer retained. The listener is also told the incarnation that they are of. After the returned
+   * function settles, it is not called again.
    */
   subscribe?(
     documentId: string,
     after: Revision,
-    listener: (entries: readonly LogEntry[]) => void,
+    listener: LogListener,
     options?: SubscribeOptions,
   ): Promise<Unsubscribe>
 

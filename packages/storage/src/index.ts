@@ -30,6 +30,7 @@ export {
   type Head,
   type ListQuery,
   type LogEntry,
+  type LogListener,
   type NewEntry,
   type ReadRange,
   type Revision,

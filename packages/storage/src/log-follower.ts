@@ -1,6 +1,6 @@
 import { PolyphonyError, toPolyphonyError, type Clock, type Logger, type Random } from '@polyphony/core'
 import { incarnationMismatch } from './append-check.ts'
-import type { LogEntry, Revision, SubscribeOptions, Unsubscribe } from './document-store.ts'
+import type { LogEntry, LogListener, Revision, SubscribeOptions, Unsubscribe } from './document-store.ts'
 import { LogSubscription, type LogDelivery } from './log-subscription.ts'
 import type { LogPosition } from './log-position.ts'
 import type { LogTail, TailRequest, TailSource } from './log-tail.ts'
@@ -72,7 +72,7 @@ export class LogFollower {
   async subscribe(
     documentId: string,
     after: Revision,
-    listener: (entries: readonly LogEntry[]) => void,
+    listener: LogListener,
     options: SubscribeOptions = {},
   ): Promise<Unsubscribe> {
     const subscription = new LogSubscription({

@@ -1,6 +1,6 @@
 import { PolyphonyError } from '@polyphony/core'
 import { documentDeleted, incarnationMismatch } from './append-check.ts'
-import type { LogEntry, Revision } from './document-store.ts'
+import type { LogEntry, LogListener, Revision } from './document-store.ts'
 import type { LogPosition } from './log-position.ts'
 import type { LogTail, TailRequest } from './log-tail.ts'
 
@@ -8,7 +8,7 @@ export interface LogSubscriptionOptions {
   readonly documentId: string
   readonly after: Revision
   readonly incarnation?: string | undefined
-  readonly listener: (entries: readonly LogEntry[]) => void
+  readonly listener: LogListener
   readonly ended?: ((reason: PolyphonyError) => void) | undefined
 }
 
@@ -93,7 +93,7 @@ export class LogSubscription {
     this.#incarnation = incarnation
     this.#mark = mark
     this.#hasSeen = true
-    this.#options.listener(next)
+    this.#options.listener(next, incarnation)
     return { incarnation, revision: last.revision, mark }
   }
 

@@ -4,6 +4,7 @@ import { closedError } from './closed-error.ts'
 import { isCheckpoint } from './document-store.ts'
 import type {
   LogEntry,
+  LogListener,
   Revision,
   StoreCapabilities,
   SubscribeOptions,
@@ -25,7 +26,7 @@ export class SharedMemoryStore extends MemoryStore {
   async subscribe(
     documentId: string,
     after: Revision,
-    listener: (entries: readonly LogEntry[]) => void,
+    listener: LogListener,
     options: SubscribeOptions = {},
   ): Promise<Unsubscribe> {
     this.assertOpen()
@@ -49,7 +50,7 @@ export class SharedMemoryStore extends MemoryStore {
 class Subscription {
   readonly #store: SharedMemoryStore
   readonly #documentId: string
-  readonly #listener: (entries: readonly LogEntry[]) => void
+  readonly #listener: LogListener
   readonly #options: SubscribeOptions
   #incarnation: string | undefined
   #after: Revision
@@ -63,7 +64,7 @@ class Subscription {
     store: SharedMemoryStore,
     documentId: string,
     after: Revision,
-    listener: (entries: readonly LogEntry[]) => void,
+    listener: LogListener,
     options: SubscribeOptions,
   ) {
     this.#store = store
@@ -120,7 +121,7 @@ class Subscription {
         const entries = await this.#readOn()
         if (entries.length > 0 && !this.#stopped) {
           this.#after = entries.at(-1)?.revision ?? this.#after
-          this.#listener(entries)
+          this.#listener(entries, this.#incarnation ?? '')
         }
       } catch (error) {
         this.end(toPolyphonyError(error, 'store-failed', { documentId: this.#documentId }))

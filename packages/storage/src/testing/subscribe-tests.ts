@@ -13,8 +13,9 @@ export const subscribeTests: readonly ContractTest[] = [
       const store = await open()
       await appendTo(store, 'doc', sampleEntries(3))
       const feed = await follow(store, 'doc', 0)
-      await appendTo(store, 'doc', sampleEntries(2, 'later'))
+      const { incarnation } = await appendTo(store, 'doc', sampleEntries(2, 'later'))
       await feed.reaches(5)
+      expectEqual(feed.incarnation(), incarnation, 'incarnation')
       expectEqual(feed.texts(), ['1', '2', '3', 'later1', 'later2'], 'entries')
     },
   },
@@ -194,6 +195,8 @@ interface Feed {
   revisions(): number[]
   texts(): string[]
   reaches(revision: number): Promise<void>
+  /** As told with the entries. */
+  incarnation(): string | undefined
   ended(): PolyphonyError | undefined
   unsubscribe(): Promise<void>
 }
@@ -213,7 +216,10 @@ async function follow(
       reason = error
     },
   }
-  const listener = (more: readonly LogEntry[]) => {
+  let told: string | undefined
+  const listener = (more: readonly LogEntry[], toldIncarnation: string) => {
+    expectTrue(told === undefined || told === toldIncarnation, 'a subscription is of one incarnation')
+    told = toldIncarnation
     entries.push(...more)
   }
   const unsubscribe = await store.subscribe?.(documentId, after, listener, options)
@@ -227,6 +233,7 @@ async function follow(
         () => (entries.at(-1)?.revision ?? 0) >= revision,
         `"${documentId}" is followed to ${revision}`,
       ),
+    incarnation: () => told,
     ended: () => reason,
     unsubscribe,
   }
