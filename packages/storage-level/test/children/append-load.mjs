@@ -7,13 +7,17 @@ import { writeSync } from 'node:fs'
 import { openLevelStore } from '@polyphony/storage-level'
 import { numberedUpdate } from './numbered-update.mjs'
 
-const [directory, firstNumber] = process.argv.slice(2)
+const [directory = '', firstNumber] = process.argv.slice(2)
 const retention = { entries: 40, bytes: 2_000_000, ageMs: 3_600_000 }
 const store = await openLevelStore(directory, { retention, writeBufferBytes: 512 << 10 })
 let number = Number(firstNumber)
 say('ready')
 for (let lane = 0; lane < 40; lane++) void run(`doc/${lane % 10}`, lane)
 
+/**
+ * @param {string} documentId
+ * @param {number} lane
+ */
 async function run(documentId, lane) {
   for (let round = 1; ; round++) {
     const numbers = Array.from({ length: 1 + ((round + lane) % 4) }, () => number++)
@@ -22,7 +26,7 @@ async function run(documentId, lane) {
       meta: { author: `${one}`, committedAtMs: Date.now() },
     }))
     const [result] = await store.append([{ documentId, entries }])
-    if (!result.ok) throw result.error
+    if (result?.ok !== true) throw result?.error ?? new Error('append gave no result')
     say(`ack ${documentId} ${result.first} ${numbers.join(',')}`)
     if (round % 30 !== 29) continue
     await store.checkpoint(documentId, {
@@ -34,13 +38,21 @@ async function run(documentId, lane) {
   }
 }
 
-// Made of large and of small pieces, and checkable from its revision.
+/**
+ * Made of a large and a small piece, and checkable from its revision.
+ *
+ * @param {number} revision
+ */
 async function* state(revision) {
   yield numberedUpdate(revision * 100 + 99)
   yield numberedUpdate(revision * 100)
 }
 
-// Straight to the descriptor: a line that is out was acknowledged before, whatever happens next.
+/**
+ * Straight to the descriptor: what a line that is out speaks of was acknowledged before.
+ *
+ * @param {string} line
+ */
 function say(line) {
   writeSync(1, `${line}\n`)
 }

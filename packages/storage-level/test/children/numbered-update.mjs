@@ -1,6 +1,8 @@
 /**
  * The update number `number`: its bytes follow from the number alone, so that whoever reads it back can tell whether it is
  * whole. Most are short, one in a hundred is stored in chunks.
+ *
+ * @param {number} number
  */
 export function numberedUpdate(number) {
   const length = number % 100 === 99 ? 300_000 + (number % 1000) : 20 + ((number * 37) % 500)

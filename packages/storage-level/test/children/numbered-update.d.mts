@@ -1,1 +1,0 @@
-export function numberedUpdate(number: number): Uint8Array
