@@ -75,7 +75,7 @@ export async function createPolyphonyServer(options: PolyphonyServerOptions): Pr
     telemetry,
     projection: options.projection ?? (() => ({})),
   })
-  const face = new YWebsocketFace({ rooms, limits, connections, logger, telemetry })
+  const face = new YWebsocketFace({ rooms, limits, connections, clock, logger, telemetry })
   const http = createHttpServer({
     documents: rooms,
     authorize,

@@ -2,6 +2,7 @@ import {
   PolyphonyError,
   parseDocumentId,
   toPolyphonyError,
+  type Clock,
   type Limits,
   type Logger,
   type Telemetry,
@@ -17,6 +18,7 @@ export interface YWebsocketFaceOptions {
   readonly rooms: Rooms
   readonly limits: Limits
   readonly connections: ConnectionCounter
+  readonly clock: Clock
   readonly logger: Logger
   readonly telemetry: Telemetry
 }
@@ -24,6 +26,8 @@ export interface YWebsocketFaceOptions {
 const pingMs = 30_000
 const measureMs = 1_000
 const closeGraceMs = 2_000
+/** The longest delay that a Node timer takes. */
+const timerMsMax = 2 ** 31 - 1
 const face = { face: 'y-websocket' }
 
 /** Binds `ws` to sessions: `/sync/{document}`, and `/{document}` for clients of a plain y-websocket server. */
@@ -131,7 +135,9 @@ export class YWebsocketFace {
       session.receive(frame)
     })
     webSocket.on('pong', () => this.#alive.add(webSocket))
+    const stayed = this.#endWithToken(principal, session, documentId)
     webSocket.once('close', () => {
+      stayed()
       session.end()
       leave()
       telemetry.gauge('polyphony_connections', -1, face)
@@ -142,6 +148,20 @@ export class YWebsocketFace {
     } finally {
       webSocket.resume()
     }
+  }
+
+  /** A session lasts no longer than what its principal may do. */
+  #endWithToken(principal: Principal, session: YWebsocketSession, documentId: string): () => void {
+    const { clock } = this.#options
+    if (principal.expiresAtMs === undefined) return () => undefined
+    const leftMs = Math.min(Math.max(0, principal.expiresAtMs - clock.now()), timerMsMax)
+    return clock.after(leftMs, () =>
+      session.close(
+        new PolyphonyError('unauthorized', 'The token has expired; connect again with a new one.', {
+          documentId,
+        }),
+      ),
+    )
   }
 
   /** Counting each frame of a broadcast by itself would cost about as much as sending it. */

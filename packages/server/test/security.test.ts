@@ -10,6 +10,7 @@ import { WebSocket } from 'ws'
 import { jwtAuthorizer } from '../src/jwt.ts'
 import { until } from './support/editor.ts'
 import { send, startServer, type TestServer, type TestServerOptions } from './support/http.ts'
+import { RawClient } from './support/raw-client.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -160,6 +161,15 @@ describe('authorization', () => {
     })
     expect(response.status).toBe(200)
     expect(await response.text()).toContain('"code":"unauthorized"')
+  })
+
+  test('a WebSocket session ends when its token does', async () => {
+    const server = await start({ authorize: jwtAuthorizer({ secret, clockToleranceMs: 0 }) })
+    const token = await tokenFor(['**'], 'read', 2_000)
+    const client = await RawClient.connect(server.url, `/sync/a?token=${token}`)
+    await client.received('the first step 1', () => client.sync(0).length === 1)
+    await client.received('to be closed', () => client.closed !== undefined)
+    expect(client.closed).toEqual({ code: 4401, reason: 'unauthorized' })
   })
 
   test('what a hook throws by mistake is no way in', async () => {

@@ -47,7 +47,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     telemetry,
     projection: () => projection,
   })
-  const face = new YWebsocketFace({ rooms, limits, connections, logger, telemetry })
+  const face = new YWebsocketFace({ rooms, clock: systemClock, limits, connections, logger, telemetry })
   const http = createHttpServer({
     logger,
     metrics,
