@@ -150,16 +150,13 @@ class Differ {
     address: Address,
     patch: PatchOperation[],
   ): void {
-    const paired = Math.min(removed.length, added.length)
     for (const [i, unit] of added.entries()) {
       const path = `${pointer}/${at + i}`
-      const then = i < paired ? removed[i] : undefined
-      if (then !== undefined && isSame(then, unit)) continue
       const value = projectUnit(unit.item, unit.offset, stepTexts(address.rules, at + i), live)
-      patch.push({ op: then === undefined ? 'add' : 'replace', path, value })
+      patch.push({ op: i < removed ? 'replace' : 'add', path, value })
     }
     // From the back, so that a reader that removes one by one moves as little as possible.
-    for (let i = removed.length - 1; i >= paired; i--)
+    for (let i = removed - 1; i >= added.length; i--)
       patch.push({ op: 'remove', path: `${pointer}/${at + i}` })
   }
 

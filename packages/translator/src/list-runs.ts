@@ -17,7 +17,8 @@ export interface ChangedRun {
 export interface ListHunk {
   /** Index of the first element now. */
   readonly at: number
-  readonly removed: readonly Unit[]
+  /** How many elements stood there; in which order is not known. */
+  readonly removed: number
   readonly added: readonly Unit[]
 }
 
@@ -60,16 +61,17 @@ function sortRuns(runs: ChangedRun[]): ChangedRun[] {
 }
 
 function gather(runs: readonly ChangedRun[]): ListHunk[] {
-  const hunks: { at: number; removed: Unit[]; added: Unit[] }[] = []
+  const hunks: { at: number; removed: number; added: Unit[] }[] = []
   let end = -1
   for (const { item, offset, length, added, at } of runs) {
     let hunk = hunks.at(-1)
     // No element that stayed is between this run and the one before.
     if (hunk === undefined || at !== end) {
-      hunk = { at, removed: [], added: [] }
+      hunk = { at, removed: 0, added: [] }
       hunks.push(hunk)
     }
-    for (let i = 0; i < length; i++) (added ? hunk.added : hunk.removed).push({ item, offset: offset + i })
+    if (added) for (let i = 0; i < length; i++) hunk.added.push({ item, offset: offset + i })
+    else hunk.removed += length
     end = added ? at + length : at
   }
   return hunks

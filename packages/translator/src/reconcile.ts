@@ -42,7 +42,8 @@ export function reconcileMap(planner: Planner, node: MapNode, value: JsonObject,
     if (node.mounted.has(key)) planner.report('mounted', [...path, key], true)
     else planner.take(place, key, [...path, key])
   }
-  for (const key of Object.keys(value)) planner.put(place, key, [...path, key], value[key] ?? null)
+  // Sorted, so that equal values make equal updates.
+  for (const key of Object.keys(value).toSorted()) planner.put(place, key, [...path, key], value[key] ?? null)
 }
 
 function reconcileList(planner: Planner, node: ListNode, value: readonly JsonValue[], path: Path): void {
