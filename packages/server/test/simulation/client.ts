@@ -26,7 +26,7 @@ export class SimulatedClient {
   /** Own edits, as bytes, for others to relay. */
   readonly emitted: Uint8Array[] = []
   readonly saved = new Map<number, Uint8Array>()
-  readonly refusals: number[] = []
+  readonly refusals: string[] = []
   edits = 0
   #own: Uint8Array[] = []
   #nextPayload = 1

@@ -1,6 +1,6 @@
 import { IdSet } from '@polyphony/core'
 import type { NewEntry } from '@polyphony/storage'
-import { toJson, type JsonValue } from '@polyphony/translator'
+import { array, map, text, toJson, type JsonValue } from '@polyphony/translator'
 import * as Y from 'yjs'
 
 export interface OracleEntry {
@@ -9,6 +9,9 @@ export interface OracleEntry {
   readonly author: string
   readonly idempotencyKey: string | undefined
 }
+
+/** How the simulated documents appear as JSON. */
+export const mounts = { '': map('state'), '/list': array('list'), '/text': text('text') }
 
 /** One life of a document as the store has it: the slow and obvious truth that everything else is compared with. */
 export class LogOracle {
@@ -64,7 +67,7 @@ export class LogOracle {
     doc.transact(() => {
       for (const { update } of this.entries.slice(0, revision)) Y.applyUpdate(doc, update)
     })
-    const json = toJson(doc)
+    const json = toJson(doc, { mounts })
     doc.destroy()
     this.#jsonAt.set(revision, json)
     return json

@@ -17,6 +17,7 @@ import { Rooms } from '../../src/rooms.ts'
 import { YWebsocketSession } from '../../src/y-websocket-session.ts'
 import { SimulatedClient, updateIn } from './client.ts'
 import { FaultyStore, noFaults, type FaultRates } from './faulty-store.ts'
+import { LogOracle, mounts } from './log-oracle.ts'
 import { SeededRandom } from './seeded-random.ts'
 import { VirtualClock } from './virtual-clock.ts'
 import { Wire } from './wire.ts'
@@ -121,7 +122,7 @@ export class Simulation {
       random,
     )
     this.#limits = resolveLimits({
-      queueBytesMax: random.pick([4_000, 64 << 20]),
+      queueBytesMax: random.pick([15_000, 64 << 20]),
       heldBytesMax: random.pick([300, 16 << 20]),
       storeGiveUpMs: random.pick([300, 3_000]),
       openDocumentsMax: 4,
@@ -139,8 +140,11 @@ export class Simulation {
     this.#deletionRate = random.pick([0, 0, 4])
     this.#crashRate = random.pick([0, 2, 6])
     this.#process = this.#start()
-    for (let i = 0; i < 5; i++)
-      this.#clients.push(new SimulatedClient(`c${i}`, documentIds[i % documentIds.length] as string, random))
+    const crowded = random.chance(0.5)
+    for (let i = 0; i < 5; i++) {
+      const documentId = documentIds[crowded ? Math.floor(i / 4) : i % documentIds.length] as string
+      this.#clients.push(new SimulatedClient(`c${i}`, documentId, random))
+    }
   }
 
   async run(): Promise<SimulationCounts> {
@@ -150,6 +154,7 @@ export class Simulation {
       await this.#act()
       await this.#settle()
     }
+    if (this.#random.chance(0.3)) await this.#quiet()
     await this.#heal()
     await this.#compare()
     this.counts.clientEdits = this.#clients.reduce((sum, { edits }) => sum + edits, 0)
@@ -196,7 +201,7 @@ export class Simulation {
       limits: this.#limits,
       logger: { ...silentLogger, error: (fields, message) => this.#checkLog(fields, message) },
       telemetry: silentTelemetry,
-      projection: () => ({}),
+      projection: () => ({ mounts }),
     })
     return {
       rooms,
@@ -256,7 +261,7 @@ export class Simulation {
 
   #reconnectLater(client: SimulatedClient): void {
     const delay = Math.min(2_500, 100 * 2 ** client.attempts++)
-    this.#clock.after(this.#healing ? 10 : delay, () => this.#connect(client))
+    this.#clock.after(this.#healing ? 1_000 : delay, () => this.#connect(client))
   }
 
   /** Delivers the first frame that waits on some connection, in either direction. */
@@ -282,7 +287,7 @@ export class Simulation {
     if ('closed' in item) {
       const { code, reason } = item.closed
       this.counts.refusals++
-      client.refusals.push(code)
+      client.refusals.push(`${code} ${reason}`)
       if (code === 4400 || code === 1011 || code === 4413)
         throw new Error(`${client.name} was refused: ${code} ${reason}`)
       wire.cut()
@@ -406,10 +411,9 @@ export class Simulation {
   #checkView(handle: DocumentHandle, view: JsonView): void {
     const { documentId, incarnation } = handle
     const { revision } = view.version
-    const whole = view.read()
-    const json = withoutEmptyRoots(whole)
+    const json = view.read()
     const oracle = this.#incarnationOf(handle)
-    const truth = oracle === undefined ? {} : withoutEmptyRoots(oracle.jsonAt(revision))
+    const truth = (oracle ?? new LogOracle()).jsonAt(revision)
     if (!isDeepStrictEqual(json, truth))
       throw new Error(
         `The view of ${documentId} ${incarnation} at ${revision} of ${oracle?.revision} is ${JSON.stringify(json)}, the log says ${JSON.stringify(truth)}`,
@@ -419,23 +423,19 @@ export class Simulation {
       if (earlier.incarnation !== incarnation) continue
       try {
         const patch = view.diff(new Version(earlier.revision))
-        const { newDocument } = fastJsonPatch.applyPatch(
-          structuredClone(earlier.json) as object,
-          [...patch] as never[],
-        )
         this.counts.diffs++
-        if (!isDeepStrictEqual(withoutEmptyRoots(newDocument as JsonValue), json))
+        const made = applied(patch, earlier.json)
+        if (!isDeepStrictEqual(made, json))
           throw new Error(
-            `The diff of ${documentId} from ${earlier.revision} to ${revision} is ${JSON.stringify(patch)}; it makes ${JSON.stringify(
-              newDocument,
-            )} of ${JSON.stringify(earlier.json)} instead of ${JSON.stringify(json)}`,
+            `The diff of ${documentId} from ${earlier.revision} to ${revision} is ${JSON.stringify(patch)}; ` +
+              `it makes ${JSON.stringify(made)} of ${JSON.stringify(earlier.json)} instead of ${JSON.stringify(json)}`,
           )
       } catch (error) {
         if (!isPolyphonyError(error) || error.code !== 'revision-expired') throw error
       }
     }
     if (incarnation !== 'new')
-      this.#seen.set(documentId, [...seen, { incarnation, revision, json: structuredClone(whole) }])
+      this.#seen.set(documentId, [...seen, { incarnation, revision, json: structuredClone(json) }])
   }
 
   /** Somebody looks at a document that nobody edits, so that the node gets full. */
@@ -554,21 +554,27 @@ export class Simulation {
     throw new Error(`The system does not come to rest: ${clients.join('; ')}; pending: ${edits.join(', ')}`)
   }
 
-  async #recreate(documentId: string): Promise<void> {
-    let done = false
-    void this.#process.rooms
-      .create(documentId)
-      .catch((error: unknown) => {
-        if (!isPolyphonyError(error) || error.code !== 'document-exists') this.#fail(error)
-      })
-      .finally(() => {
-        done = true
-      })
-    for (let i = 0; i < 2_000 && !done; i++) {
-      this.#clock.runNext(1_000)
-      await this.#settle()
+  /** Lets time pass until a promise is settled. */
+  async #drive<T>(what: string, promise: Promise<T>): Promise<T> {
+    let settled = false
+    const settle = (): void => {
+      settled = true
     }
-    if (!done) throw new Error(`Creating ${documentId} never ends`)
+    promise.then(settle, settle)
+    for (let i = 0; i < 10_000 && !settled; i++) {
+      await this.#settle()
+      if (!settled) this.#clock.runNext(1_000)
+    }
+    if (!settled) throw new Error(`${what} never ends`)
+    return promise
+  }
+
+  async #recreate(documentId: string): Promise<void> {
+    try {
+      await this.#drive(`creating ${documentId}`, this.#process.rooms.create(documentId))
+    } catch (error) {
+      if (!isPolyphonyError(error) || error.code !== 'document-exists') throw error
+    }
   }
 
   async #isQuiet(): Promise<boolean> {
@@ -579,7 +585,8 @@ export class Simulation {
   }
 
   async #roomOf(documentId: string) {
-    const { room, leave } = await this.#process.rooms.enter(documentId)
+    const entered = this.#process.rooms.enter(documentId)
+    const { room, leave } = await this.#drive(`opening ${documentId}`, entered)
     leave()
     return room
   }
@@ -603,44 +610,28 @@ export class Simulation {
       }
       same(`the log of ${documentId} in memory`, fingerprint(docOf(room.log.encode())), truth)
       same(`the stored log of ${documentId}`, fingerprint(await this.#stored(documentId)), truth)
-      let done = false
-      void this.#use(documentId, async (handle) => {
+      const read = this.#use(documentId, async (handle) => {
         await handle.read((view) => {
           this.#checkView(handle, view)
-          same(
-            `the view of ${documentId}`,
-            withoutEmptyRoots(view.read()),
-            withoutEmptyRoots(toJson(oracle.doc)),
-          )
+          same(`the view of ${documentId}`, view.read(), toJson(oracle.doc, { mounts }))
         })
-        done = true
       })
-      for (let i = 0; i < 100 && !done; i++) {
-        this.#clock.runNext(100)
-        await this.#settle()
-      }
-      if (!done) throw new Error(`Reading ${documentId} never ends`)
+      await this.#drive(`reading ${documentId}`, read)
+      await this.#settle()
     }
     for (const edit of this.#edits) this.#checkEdit(edit)
   }
 
   async #stored(documentId: string): Promise<Y.Doc> {
     const updates: Uint8Array[] = []
-    const process = this.#store.connect()
+    const { store } = this.#store.connect()
     const read = async (): Promise<void> => {
-      for await (const item of process.store.read(documentId)) {
+      for await (const item of store.read(documentId)) {
         if (!isCheckpoint(item)) updates.push(item.update)
         else for await (const chunk of item.state) updates.push(chunk)
       }
     }
-    let done = false
-    void read().then(() => {
-      done = true
-    })
-    for (let i = 0; i < 10_000 && !done; i++) {
-      this.#clock.runNext(100)
-      await this.#settle()
-    }
+    await this.#drive(`reading the log of ${documentId}`, read())
     return docOf(updates)
   }
 
@@ -713,13 +704,14 @@ function patchOf(state: JsonValue, author: string, random: SeededRandom): JsonPa
   return [{ op: 'add', path: `/k${random.int(5)}`, value: author }]
 }
 
-/**
- * Roots that hold nothing are left out: whether such a root shows depends on what Yjs remembers of its deleted content.
- */
-function withoutEmptyRoots(json: JsonValue): JsonValue {
-  return Object.fromEntries(
-    Object.entries(json as object).filter(([, value]) => !isDeepStrictEqual(value, []) && value !== ''),
-  )
+/** What a client makes of a patch: an error as text when it cannot be applied. */
+function applied(patch: JsonPatch, json: JsonValue): JsonValue {
+  try {
+    return fastJsonPatch.applyPatch(structuredClone(json), structuredClone(patch) as never[])
+      .newDocument as JsonValue
+  } catch (error) {
+    return { error: String(error) }
+  }
 }
 
 function docOf(updates: readonly Uint8Array[]): Y.Doc {
@@ -734,7 +726,7 @@ function fingerprint(doc: Y.Doc): unknown {
   const deletes = [...Y.createDeleteSetFromStructStore(doc.store).clients]
     .toSorted(([a], [b]) => a - b)
     .map(([client, ranges]) => [client, ranges.map(({ clock, len }) => [clock, len])])
-  return { clocks, deletes, json: withoutEmptyRoots(toJson(doc)) }
+  return { clocks, deletes, json: toJson(doc, { mounts }) }
 }
 
 function same(what: string, actual: unknown, expected: unknown): void {
