@@ -5,10 +5,12 @@ import { WebsocketProvider } from 'y-websocket'
 import type * as Y from 'yjs'
 
 /** `saved`: everything typed here is stored on the server. */
-export type SaveState = 'connecting' | 'saved' | 'saving' | 'offline' | 'refused'
+export type SaveState = 'connecting' | 'saved' | 'saving' | 'offline' | 'read-only' | 'refused'
 
 /** Question and answer of Y-Sweet: "is everything that I have sent durable?" */
 const messageSaved = 102
+/** How the server says that an edit was not taken. */
+const messageDenied = 2
 
 /**
  * The stock y-websocket provider, and whether what was typed here is safe. The provider itself cannot tell; the server
@@ -29,8 +31,10 @@ export function connect(
   let asked = 0
   let saved = 0
   let refused = false
+  let readOnly = false
   const tell = (): void => {
     if (refused) onState('refused')
+    else if (readOnly && provider.wsconnected) onState('read-only')
     else if (!provider.wsconnected) onState(edits === 0 && !provider.synced ? 'connecting' : 'offline')
     else onState(provider.synced && saved === edits ? 'saved' : 'saving')
   }
@@ -48,6 +52,11 @@ export function connect(
   provider.messageHandlers[messageSaved] = (_encoder, decoder) => {
     saved = decoding.readVarUint(decoding.createDecoder(decoding.readVarUint8Array(decoder)))
     if (edits > asked) ask()
+    tell()
+  }
+  provider.messageHandlers[messageDenied] = (_encoder, decoder) => {
+    decoding.readVarUint(decoder)
+    readOnly = decoding.readVarString(decoder).startsWith('forbidden')
     tell()
   }
   doc.on('update', (_update: Uint8Array, origin: unknown) => {

@@ -10,13 +10,14 @@ import { identify } from './identity.ts'
 import { bindLivePane } from './live-pane.ts'
 import { readPageAddress, shareLink } from './page-address.ts'
 import { bindPeople } from './people.ts'
-import { showStatus } from './status.ts'
+import { bindStatus } from './status.ts'
 import { bindTaskList } from './task-list.ts'
 import { createTextEditor } from './text-editor.ts'
 import { bindTheme } from './theme.ts'
 
 const address = readPageAddress(location)
 bindTheme(localStorage)
+const showStatus = bindStatus()
 document.title = `${address.documentId} · Polyphony`
 element('document-name', HTMLSpanElement).textContent = address.documentId
 bindShare()

@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { readPageState, watchDocument, type DocumentAddress } from '@polyphony/example-agent'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -181,6 +184,26 @@ It reads the document through AG-UI and writes by JSON Patch, anchored to what i
     const { text, tasks } = await converged([ada.page, bob.page], seen, documentId)
     expect(text).toBe('hello')
     expect(tasks.map(({ title }) => title).toSorted()).toEqual(['from Ada', 'from Bob'])
+  })
+
+  it('lets somebody with a token to read look, and says that they may not write', async () => {
+    const env = { POLYPHONY_AUTH_SECRET: 'a secret that is long enough for HS256' }
+    const locked = await startServer(['--store', 'memory:', '--log-level', 'info'], env, 'demo')
+    const cli = fileURLToPath(new URL('../../../server/dist/cli.js', import.meta.url))
+    const grant = ['token', '--subject', 'guest', '--document', 'welcome', '--access', 'read']
+    const { stdout } = await promisify(execFile)(process.execPath, [cli, ...grant], {
+      env: { ...process.env, ...env },
+    })
+    const window = await openWindow(browser, `${locked.url}/?token=${stdout.trim()}`)
+    windows.push(window)
+    const { page, complaints } = window
+    await page.waitForSelector('#panel-state .key:text-is("\\"tasks\\"")')
+    expect(await editorText(page)).toMatch(/^# Welcome/)
+    await goToLine(page, 'Welcome')
+    await page.keyboard.type('!')
+    await page.waitForSelector('#status[data-state=read-only]')
+    expect(complaints).toEqual([])
+    await locked.kill()
   })
 
   it('loses nothing that anybody saw when the server is killed', async () => {
