@@ -9,6 +9,8 @@ interface Presence {
   readonly state: string
   /** Whoever announced it last; its presence ends with that session. */
   readonly owner: object
+  /** Whether it was announced on another node. */
+  readonly elsewhere: boolean
 }
 
 interface AwarenessMessage {
@@ -24,6 +26,8 @@ interface AwarenessMessage {
 export class AwarenessTable {
   readonly #clients = new Map<number, Presence>()
   readonly #changed = new Set<number>()
+  /** Those of them that other nodes are to hear of. */
+  readonly #changedHere = new Set<number>()
   readonly #limits: Limits
 
   constructor(limits: Limits) {
@@ -39,12 +43,8 @@ export class AwarenessTable {
     let changed = false
     for (const { client, clock, state } of decodeAwareness(message, this.#limits)) {
       const present = this.#clients.get(client)
-      const newer =
-        present === undefined
-          ? state !== 'null'
-          : clock > present.clock || (clock === present.clock && state === 'null' && present.state !== 'null')
       // Stock clients renew what they hear from others too; what is not newer is their echo.
-      if (!newer) continue
+      if (!isNewer(present, clock, state)) continue
       if (present?.owner !== owner && this.#count(owner) >= this.#limits.awarenessClientsMax) {
         throw new PolyphonyError(
           'invalid-frame',
@@ -52,7 +52,22 @@ export class AwarenessTable {
           { limit: 'awarenessClientsMax' },
         )
       }
-      this.#clients.set(client, { clock, state, owner })
+      this.#clients.set(client, { clock, state, owner, elsewhere: false })
+      this.#changed.add(client)
+      this.#changedHere.add(client)
+      changed = true
+    }
+    return changed
+  }
+
+  /** Takes in everybody who is present on another node, or what changed of it. Returns whether anything is to be sent. */
+  receiveFrom(node: object, message: Uint8Array, isEverybody: boolean): boolean {
+    const states = decodeAwareness(message, this.#limits)
+    const named = new Set(states.map(({ client }) => client))
+    let changed = isEverybody && this.#leave(node, (client) => !named.has(client))
+    for (const { client, clock, state } of states) {
+      if (!isNewer(this.#clients.get(client), clock, state)) continue
+      this.#clients.set(client, { clock, state, owner: node, elsewhere: true })
       this.#changed.add(client)
       changed = true
     }
@@ -61,14 +76,7 @@ export class AwarenessTable {
 
   /** Ends the presence of everything that a session announced. Returns whether anything is to be sent. */
   leave(owner: object): boolean {
-    let changed = false
-    for (const [client, presence] of this.#clients) {
-      if (presence.owner !== owner || presence.state === 'null') continue
-      this.#clients.set(client, { clock: presence.clock + 1, state: 'null', owner: gone })
-      this.#changed.add(client)
-      changed = true
-    }
-    return changed
+    return this.#leave(owner, () => true)
   }
 
   /** What changed since the last call, as one message; `undefined` when nothing did. Forgets who has left. */
@@ -78,13 +86,42 @@ export class AwarenessTable {
     for (const client of this.#changed)
       if (this.#clients.get(client)?.state === 'null') this.#clients.delete(client)
     this.#changed.clear()
+    this.#changedHere.clear()
     return message
+  }
+
+  /** What sessions of this node have changed of it, as one message, for other nodes; before `take`, which forgets it. */
+  takeOwn(): Uint8Array | undefined {
+    if (this.#changedHere.size === 0) return undefined
+    const message = this.#encode(this.#changedHere)
+    this.#changedHere.clear()
+    return message
+  }
+
+  /** Everybody who is present on this node, as one message; `undefined` when nobody is. */
+  own(): Uint8Array | undefined {
+    const present = [...this.#clients].filter(([, { state, elsewhere }]) => state !== 'null' && !elsewhere)
+    return present.length === 0 ? undefined : this.#encode(present.map(([client]) => client))
   }
 
   /** Everybody who is present, as one message; `undefined` when nobody is. */
   all(): Uint8Array | undefined {
     const present = [...this.#clients].filter(([, { state }]) => state !== 'null').map(([client]) => client)
     return present.length === 0 ? undefined : this.#encode(present)
+  }
+
+  #leave(owner: object, isGone: (client: number) => boolean): boolean {
+    let changed = false
+    for (const [client, presence] of this.#clients) {
+      if (presence.owner !== owner || presence.state === 'null' || !isGone(client)) continue
+      const { clock, elsewhere } = presence
+      this.#clients.set(client, { clock: clock + 1, state: 'null', owner: gone, elsewhere })
+      this.#changed.add(client)
+      // Every node finds out by itself that another one is gone.
+      if (!elsewhere) this.#changedHere.add(client)
+      changed = true
+    }
+    return changed
   }
 
   #count(owner: object): number {
@@ -103,6 +140,11 @@ export class AwarenessTable {
 }
 
 const gone = {}
+
+function isNewer(present: Presence | undefined, clock: number, state: string): boolean {
+  if (present === undefined) return state !== 'null'
+  return clock > present.clock || (clock === present.clock && state === 'null' && present.state !== 'null')
+}
 
 /** varUint count, then per client: varUint id, varUint clock, varString JSON (y-protocols/awareness). */
 export function encodeAwareness(states: readonly AwarenessMessage[]): Uint8Array {

@@ -42,6 +42,9 @@ export class CommitQueue {
   readonly #waiting: QueuedUpdate[] = []
   readonly #meta: (authorship: Authorship) => EntryMeta
   readonly #followers = new Map<QueuedUpdate, Followers>()
+  /** What stands in a shared log, by revision, and has not come back from there. */
+  readonly #placed = new Map<number, QueuedGroup>()
+  #placedLength = 0
   #inFlight: readonly QueuedGroup[] = []
   #inFlightLength = 0
   #followerCount = 0
@@ -58,11 +61,11 @@ export class CommitQueue {
 
   /** Updates that wait or are being written, and followers. */
   get length(): number {
-    return this.#waiting.length + this.#inFlightLength + this.#followerCount
+    return this.#waiting.length + this.#inFlightLength + this.#placedLength + this.#followerCount
   }
 
   get isEmpty(): boolean {
-    return this.#waiting.length === 0 && this.#inFlight.length === 0
+    return this.#waiting.length === 0 && this.#inFlight.length === 0 && this.#placed.size === 0
   }
 
   /**
@@ -71,7 +74,7 @@ export class CommitQueue {
    * @param bytes what the follower keeps in memory meanwhile
    */
   follow(follower: Follower, bytes: number): boolean {
-    const last = this.#waiting.at(-1) ?? this.#inFlight.at(-1)?.members.at(-1)
+    const last = this.#waiting.at(-1) ?? this.#inFlight.at(-1)?.members.at(-1) ?? this.#lastPlaced()
     if (last === undefined) return false
     const followers = this.#followers.get(last) ?? { list: [], bytes: 0 }
     this.#followers.set(last, followers)
@@ -113,6 +116,23 @@ export class CommitQueue {
     return groups
   }
 
+  /** The entries that were taken last stand in a shared log from this revision on; each is settled when it comes back. */
+  place(first: number): void {
+    this.#inFlight.forEach((group, index) => this.#placed.set(first + index, group))
+    this.#placedLength += this.#inFlightLength
+    this.#inFlight = []
+    this.#inFlightLength = 0
+  }
+
+  /** The members of what was placed at this revision, if anything was; they are done with. */
+  takePlaced(revision: number): readonly QueuedUpdate[] {
+    const members = this.#placed.get(revision)?.members ?? []
+    this.#placed.delete(revision)
+    this.#placedLength -= members.length
+    for (const { update } of members) this.#bytes -= update.length
+    return members
+  }
+
   /** Tells an update of a settled group, and whoever follows it, where it stands in the log. */
   announce(update: QueuedUpdate, revision: number): void {
     update.committed(revision)
@@ -121,11 +141,16 @@ export class CommitQueue {
 
   /** Empties the queue: what waits fails with one error, what is being written right now with the other. */
   fail(error: Error, inFlightError: Error): void {
-    const inFlight = this.settle().flatMap(({ members }) => members)
+    const placed = [...this.#placed.keys()].flatMap((revision) => this.takePlaced(revision))
+    const inFlight = [...placed, ...this.settle().flatMap(({ members }) => members)]
     const waiting = this.#waiting.splice(0)
     for (const { update } of waiting) this.#bytes -= update.length
     this.#failAll(inFlight, inFlightError)
     this.#failAll(waiting, error)
+  }
+
+  #lastPlaced(): QueuedUpdate | undefined {
+    return [...this.#placed.values()].at(-1)?.members.at(-1)
   }
 
   #failAll(updates: readonly QueuedUpdate[], error: Error): void {

@@ -2,6 +2,7 @@ import { IdSet } from '@polyphony/core'
 import * as Y from 'yjs'
 import { concatBytes } from './bytes.ts'
 import type { Increment } from './frontier.ts'
+import { isContentless, type ParsedUpdate } from './update-reader.ts'
 import { isEmptyUpdate, mergeUpdates, writeUpdate } from './update-writer.ts'
 
 /** A committed entry as a room keeps it. */
@@ -59,6 +60,27 @@ export class DocumentLog {
     this.#tail.push(entry)
     this.#tailBytes += entry.update.length
     this.#reach(entry.increment)
+  }
+
+  /** What an update adds to what the log reaches, once it is appended: everything that it builds on must be there. */
+  incrementOf(update: ParsedUpdate): Increment {
+    const clocks = new Map<number, number>()
+    const deletes = new IdSet()
+    const addMissing = (client: number, clock: number, length: number): void => {
+      for (const gap of this.#deletes.missing(client, clock, length))
+        deletes.add(client, gap.clock, gap.length)
+    }
+    for (const [client, structs] of update.structs) {
+      const reached = this.#clocks.get(client) ?? 0
+      for (const struct of structs) {
+        const end = struct.id.clock + struct.length
+        if (struct instanceof Y.Skip || end <= reached) continue
+        clocks.set(client, end)
+        if (isContentless(struct)) addMissing(client, struct.id.clock, struct.length)
+      }
+    }
+    for (const { client, clock, length } of update.deletes.entries()) addMissing(client, clock, length)
+    return { clocks, deletes }
   }
 
   /** Deletions that follow from the log without standing in it. */

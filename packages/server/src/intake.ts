@@ -69,6 +69,14 @@ export class Intake {
     return this.#frontier.admit(this.#parseOwn(update)).fresh?.increment ?? nothing
   }
 
+  /** Takes in an entry of the log that others may have written; gives what it adds to the log. */
+  takeCommitted(bytes: Uint8Array): Increment {
+    const update = this.#parseOwn(bytes)
+    const { fresh } = this.#frontier.admit(update)
+    if (fresh !== undefined) this.#releaseHeld()
+    return this.#options.log.incrementOf(update)
+  }
+
   /** Takes in what somebody sent; throws when it is refused, and then nothing has changed. */
   receive(bytes: Uint8Array, live: boolean, from: Origin): void {
     this.#admit(readUpdate(bytes, this.#options.limits, live), from)

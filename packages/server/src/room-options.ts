@@ -11,6 +11,10 @@ export interface RoomOptions {
   readonly logger: Logger
   readonly telemetry: Telemetry
   readonly projection: JsonViewOptions
+  /** Whether other nodes write to the log too: then nothing is applied but what `receiveCommitted` brings. */
+  readonly isShared: boolean
+  /** Sends presence that was announced here to other nodes. */
+  readonly relayAwareness?: ((message: Uint8Array) => void) | undefined
   /** The Yjs client id of this process in one life of the document, asked for whenever a replica is made. */
   readonly clientId: (incarnation: string | undefined) => number
   /** Asks for fresh client ids for the whole process, after an edit whose fate is unknown. */

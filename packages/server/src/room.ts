@@ -1,6 +1,7 @@
-import { PolyphonyError } from '@polyphony/core'
-import { encodeMeta, type EntryMeta, type NewEntry } from '@polyphony/storage'
+import { assert, PolyphonyError } from '@polyphony/core'
+import { encodeMeta, type EntryMeta, type LogEntry, type NewEntry } from '@polyphony/storage'
 import type { JsonView } from '@polyphony/translator'
+import { AwarenessFeed } from './awareness-feed.ts'
 import { AwarenessTable } from './awareness.ts'
 import { CommitQueue, type QueuedGroup } from './commit-queue.ts'
 import type { CommitSource } from './committer.ts'
@@ -10,14 +11,20 @@ import { DocumentLog, type CommittedEntry } from './document-log.ts'
 import { IdempotencyKeys } from './idempotency-keys.ts'
 import { Intake } from './intake.ts'
 import { ReplicaKeeper, type ReplicaChange } from './replica-keeper.ts'
+import { QueueGauges } from './queue-gauges.ts'
+import { outcomeUnknown, roomBroken, storeUnavailable } from './room-errors.ts'
 import type { RoomOptions, RoomState } from './room-options.ts'
-import { deliveredEntry, type DeliveredEntry, type RoomSession } from './room-session.ts'
+import { deliveredEntry, type RoomSession } from './room-session.ts'
+import { WaitingCalls } from './waiting-calls.ts'
 
 /**
  * One document on one node. Everything that comes in goes through the same gate: it is checked against what the log
  * already reaches, queued, committed, and only then applied, broadcast and acknowledged, in log order.
  *
  *   receive / submit / edit ─→ frontier (new? known? too early?) ─→ queue ─→ committer ─→ committed ─→ sessions, readers
+ *
+ * On a shared store the way goes through the log that all nodes write: `committed` only says where an entry stands, and
+ * `receiveCommitted` brings it, between those of others.
  *
  * A room has no sockets, clock or randomness of its own.
  */
@@ -26,28 +33,30 @@ export class Room implements CommitSource {
   readonly log = new DocumentLog()
   readonly sessions = new Set<RoomSession>()
   readonly awareness: AwarenessTable
+  readonly presence: AwarenessFeed
   readonly #options: RoomOptions
   readonly #intake: Intake
   readonly #queue: CommitQueue
   readonly #keys = new IdempotencyKeys()
   readonly #replica: ReplicaKeeper
+  readonly #gauges: QueueGauges
   readonly #advanceListeners = new Set<() => void>()
   readonly #closeListeners = new Set<(error: PolyphonyError) => void>()
   /** Those who wait without a replica for what is being stored, and are told when the store fails for too long. */
-  readonly #waiting = new Set<(error: PolyphonyError) => void>()
+  readonly #waiting = new WaitingCalls()
   /** Yjs client ids that replicas of this room have written under. */
   readonly #ownClientIds = new Set<number>()
   #incarnation: string | undefined
   #closedBy: PolyphonyError | undefined
-  #awarenessScheduled = false
   #gaveUp = false
-  #measured = { entries: 0, bytes: 0, heldBytes: 0 }
 
   constructor(options: RoomOptions, state: RoomState) {
     this.documentId = options.documentId
     this.#options = options
     this.#incarnation = state.incarnation
     this.awareness = new AwarenessTable(options.limits)
+    this.presence = new AwarenessFeed(options, this)
+    this.#gauges = new QueueGauges(options.telemetry)
     this.#queue = new CommitQueue((authorship) => this.#metaOf(authorship))
     this.#intake = new Intake({
       ...options,
@@ -123,7 +132,7 @@ export class Room implements CommitSource {
 
   leave(session: RoomSession): void {
     if (!this.sessions.delete(session)) return
-    if (this.awareness.leave(session)) this.#scheduleAwareness()
+    if (this.awareness.leave(session)) this.presence.schedule()
   }
 
   /** Takes in an update from a session; the session hears of it by `deliver` or `acknowledge` once it is durable. */
@@ -137,12 +146,12 @@ export class Room implements CommitSource {
       failed: () => undefined,
       refused: (error) => session.close(error),
     })
-    this.#measureQueue()
+    this.#gauges.measure(this.#queue, this.#intake)
   }
 
   /** Takes in an awareness message of a session. */
   receiveAwareness(session: RoomSession, message: Uint8Array): void {
-    if (this.awareness.receive(message, session)) this.#scheduleAwareness()
+    if (this.awareness.receive(message, session)) this.presence.schedule()
   }
 
   /** Runs `task`, which keeps `bytes` in memory, once everything that is queued by now is durable. */
@@ -166,8 +175,8 @@ export class Room implements CommitSource {
     const stored = new Promise<number>((committed, failed) =>
       this.#intake.receive(update, false, { authorship, committed, failed }),
     )
-    this.#measureQueue()
-    const revision = await this.#orGiveUp(stored)
+    this.#gauges.measure(this.#queue, this.#intake)
+    const revision = await this.#waiting.wait(stored)
     return { revision }
   }
 
@@ -182,7 +191,7 @@ export class Room implements CommitSource {
     const { idempotencyKey } = authorship
     const earlier = this.#keys.find(idempotencyKey)
     if (earlier !== undefined)
-      return { revision: await this.#orGiveUp(earlier), changed: false, replayed: true }
+      return { revision: await this.#waiting.wait(earlier), changed: false, replayed: true }
     let committed: Promise<number> | undefined
     const outcome = this.#replica.edit(plan, (change) => (committed = this.#commitEdit(authorship, change)))
     if (idempotencyKey !== undefined) {
@@ -206,9 +215,10 @@ export class Room implements CommitSource {
     }
   }
 
-  committed(_entries: readonly NewEntry[], first: number, incarnation: string): void {
+  committed(entries: readonly NewEntry[], first: number, incarnation: string): void {
+    if (this.#options.isShared) return this.#place(first, first + entries.length - 1, incarnation)
     const groups = this.#queue.settle()
-    this.#measureQueue()
+    this.#gauges.measure(this.#queue, this.#intake)
     if (this.#closedBy !== undefined) return
     this.#incarnation = incarnation
     this.#gaveUp = false
@@ -216,9 +226,36 @@ export class Room implements CommitSource {
       groups.forEach((group, index) => this.#takeIn(group, first + index))
     } catch (error) {
       this.#break(error)
-      for (const { failed } of groups.flatMap(({ members }) => members)) failed(this.#outcomeUnknown(error))
+      for (const { failed } of groups.flatMap(({ members }) => members))
+        failed(outcomeUnknown(this.documentId, error))
       return
     }
+    for (const listener of this.#advanceListeners) this.#tell(listener)
+    this.#options.onCommitted()
+  }
+
+  /**
+   * Takes in what comes next in a shared log, whoever wrote it. Of what was written here, those who wait for it hear as
+   * soon as both this and the store's answer are there.
+   */
+  receiveCommitted(entries: readonly LogEntry[], incarnation: string): void {
+    if (this.#closedBy !== undefined) return
+    this.#incarnation = incarnation
+    this.#gaveUp = false
+    try {
+      for (const { revision, update, meta } of entries) {
+        assert(revision === this.revision + 1, `revision ${revision} after ${this.revision}`)
+        const increment = this.#intake.takeCommitted(update)
+        this.#takeIn(
+          { entry: { update, meta }, increment, members: this.#queue.takePlaced(revision) },
+          revision,
+        )
+      }
+    } catch (error) {
+      this.#break(error)
+      return
+    }
+    this.#gauges.measure(this.#queue, this.#intake)
     for (const listener of this.#advanceListeners) this.#tell(listener)
     this.#options.onCommitted()
   }
@@ -259,18 +296,29 @@ export class Room implements CommitSource {
    *
    * @param inFlight what those hear whose edit is being stored right now
    */
-  close(error: PolyphonyError, inFlight: PolyphonyError = this.#outcomeUnknown(error)): void {
+  close(error: PolyphonyError, inFlight: PolyphonyError = outcomeUnknown(this.documentId, error)): void {
     if (this.#closedBy !== undefined) return
     this.#closedBy = error
     this.#queue.fail(error, inFlight)
     this.#intake.clear()
-    this.#measureQueue()
+    this.#gauges.measure(this.#queue, this.#intake)
     this.#replica.close(error, inFlight)
     for (const session of this.sessions) session.close(error)
     this.sessions.clear()
     for (const listener of this.#closeListeners) this.#tell(() => listener(error))
     this.#closeListeners.clear()
     this.#advanceListeners.clear()
+  }
+
+  /** What was written here stands in the shared log; it may have come back from there before the store answered. */
+  #place(first: number, last: number, incarnation: string): void {
+    this.#queue.place(first)
+    if (this.#closedBy !== undefined) return
+    this.#incarnation = incarnation
+    this.#gaveUp = false
+    for (let revision = first; revision <= Math.min(last, this.revision); revision++)
+      for (const member of this.#queue.takePlaced(revision)) this.#queue.announce(member, revision)
+    this.#gauges.measure(this.#queue, this.#intake)
   }
 
   /** One committed entry: into the log, to the replica, to everybody, and then to those who wait for it. */
@@ -282,7 +330,8 @@ export class Room implements CommitSource {
       committed,
       members.flatMap(({ madeBy }) => madeBy ?? []),
     )
-    this.#broadcast(deliveredEntry(committed))
+    const delivered = deliveredEntry(committed)
+    for (const session of this.sessions) session.deliver(delivered)
     for (const member of members) this.#queue.announce(member, revision)
   }
 
@@ -292,64 +341,28 @@ export class Room implements CommitSource {
     // What this throws reaches the planner at once: its replica holds an edit that will never be in the log.
     if (!this.#intake.receiveEdit(change, { authorship, committed: resolve, failed: reject }))
       throw this.#break(new Error('a server-made edit does not fit the log'))
-    this.#measureQueue()
+    this.#gauges.measure(this.#queue, this.#intake)
     return promise
-  }
-
-  /** Tells the gauges by how much the queue and what is held have grown or shrunk since the last call. */
-  #measureQueue(): void {
-    const { telemetry } = this.#options
-    const now = { entries: this.#queue.length, bytes: this.#queue.bytes, heldBytes: this.#intake.heldBytes }
-    telemetry.gauge('polyphony_commit_queue_entries', now.entries - this.#measured.entries)
-    telemetry.gauge('polyphony_commit_queue_bytes', now.bytes - this.#measured.bytes)
-    telemetry.gauge('polyphony_held_bytes', now.heldBytes - this.#measured.heldBytes)
-    this.#measured = now
-  }
-
-  #broadcast(entry: DeliveredEntry): void {
-    for (const session of this.sessions) session.deliver(entry)
-  }
-
-  #scheduleAwareness(): void {
-    if (this.#awarenessScheduled) return
-    this.#awarenessScheduled = true
-    // The more people listen, the longer changes are gathered: each costs one write per listener.
-    this.#options.clock.after(5 + this.sessions.size / 10, () => {
-      this.#awarenessScheduled = false
-      const message = this.awareness.take()
-      if (message !== undefined) for (const session of this.sessions) session.deliverAwareness(message)
-    })
   }
 
   /** The store has failed for too long: edits are answered, readers go on from the committed state, retries continue. */
   #giveUp(error: PolyphonyError): void {
     if (this.#gaveUp) return
     this.#gaveUp = true
-    const unknown = this.#outcomeUnknown(error)
+    const unknown = outcomeUnknown(this.documentId, error)
     // First the id, then the replica: what was planned under the old one may yet appear in the log.
     if (this.#replica.isWriting) this.#options.renewClientId()
     this.#replica.abandon(unknown)
-    for (const failed of this.#waiting) failed(unknown)
+    this.#waiting.fail(unknown)
     this.#options.logger.error(
       { documentId: this.documentId, code: error.code, queuedBytes: this.#queue.bytes },
       'store does not answer; edits are kept and tried again',
     )
   }
 
-  /** Waits for something to be stored, but no longer than until the room gives up. */
-  #orGiveUp<T>(stored: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.add(reject)
-      void stored.then(resolve, reject).finally(() => this.#waiting.delete(reject))
-    })
-  }
-
   /** Ends the room because of a defect: a new one starts from what is stored. */
   #break(cause: unknown): PolyphonyError {
-    const error = new PolyphonyError('internal', `"${this.documentId}" is opened anew after a failure.`, {
-      documentId: this.documentId,
-      cause,
-    })
+    const error = roomBroken(this.documentId, cause)
     this.#options.logger.error({ documentId: this.documentId, error: String(cause) }, 'room broken')
     this.close(error)
     this.#options.onBroken(error)
@@ -365,14 +378,6 @@ export class Room implements CommitSource {
     }
   }
 
-  #outcomeUnknown(cause: unknown): PolyphonyError {
-    return new PolyphonyError(
-      'outcome-unknown',
-      `It is not known whether the edit of "${this.documentId}" was stored; read the document before trying again.`,
-      { documentId: this.documentId, cause },
-    )
-  }
-
   #metaOf({ author, runId, idempotencyKey }: Authorship): EntryMeta {
     return { author, runId, idempotencyKey, committedAtMs: this.#options.clock.now() }
   }
@@ -385,12 +390,7 @@ export class Room implements CommitSource {
   #assertWritable(authorship: Authorship): void {
     this.#assertOpen()
     this.#assertMeta(authorship)
-    if (this.#gaveUp)
-      throw new PolyphonyError(
-        'store-failed',
-        `The store does not answer; nothing was done to "${this.documentId}", try again later.`,
-        { documentId: this.documentId },
-      )
+    if (this.#gaveUp) throw storeUnavailable(this.documentId)
   }
 
   #assertOpen(): void {

@@ -1,6 +1,7 @@
 import {
   PolyphonyError,
   parseDocumentId,
+  toPolyphonyError,
   type Clock,
   type Limits,
   type Logger,
@@ -11,8 +12,10 @@ import {
   isCheckpoint,
   type DocumentInfo,
   type DocumentStore,
+  type Bus,
   type EntryMeta,
   type ListQuery,
+  type Unsubscribe,
 } from '@polyphony/storage'
 import type { JsonViewOptions } from '@polyphony/translator'
 import { concatBytes } from './bytes.ts'
@@ -21,11 +24,15 @@ import { Committer } from './committer.ts'
 import type { Compactor } from './compaction.ts'
 import type { DocumentHandle, Documents } from './document-handle.ts'
 import { Room } from './room.ts'
+import { PresenceRelay } from './presence-relay.ts'
 import { RoomHandle } from './room-handle.ts'
 import type { RoomState } from './room-options.ts'
 
 export interface RoomsOptions {
+  /** A store that is shared with other nodes is followed: rooms apply only what its log brings. */
   readonly store: DocumentStore
+  /** Brings presence from other nodes, and takes it to them. */
+  readonly bus?: Bus | undefined
   readonly compactor: Compactor
   readonly clock: Clock
   readonly random: Random
@@ -40,6 +47,8 @@ interface OpenRoom {
   readonly room: Room
   /** Handles and sessions that need the room. */
   users: number
+  /** Ends what keeps the room together with other nodes. */
+  readonly leave: () => void
 }
 
 const idleMs = 30_000
@@ -151,7 +160,10 @@ export class Rooms implements Documents {
       'shutting-down',
       'The server is shutting down; come back in a moment.',
     )
-    for (const { room } of this.#open.values()) room.close(this.#closedBy)
+    for (const { room, leave } of this.#open.values()) {
+      room.close(this.#closedBy)
+      leave()
+    }
     this.#open.clear()
     await compactor.close()
     return stored
@@ -172,16 +184,73 @@ export class Rooms implements Documents {
 
   async #create(documentId: string): Promise<OpenRoom> {
     this.#makeRoom()
-    const { store, projection, logger, telemetry } = this.#options
+    const { logger, telemetry } = this.#options
     const startedAt = performance.now()
-    const state = await readState(store, documentId)
-    if (this.#closedBy !== undefined) throw this.#closedBy
-    const room = new Room(
+    const { room, leave } = await this.#join(documentId)
+    const open: OpenRoom = { room, users: 0, leave }
+    this.#open.set(documentId, open)
+    telemetry.gauge('polyphony_rooms', 1)
+    telemetry.observe('polyphony_room_load_duration_ms', performance.now() - startedAt)
+    logger.debug({ documentId, revision: room.revision, bytes: room.log.bytes }, 'room opened')
+    return open
+  }
+
+  /** Reads a document and, if other nodes write it too, follows its log from there on. */
+  async #join(documentId: string): Promise<Pick<OpenRoom, 'room' | 'leave'>> {
+    const { store, bus } = this.#options
+    for (let tries = 1; ; tries++) {
+      const state = await readState(store, documentId)
+      if (this.#closedBy !== undefined) throw this.#closedBy
+      const presence =
+        bus === undefined ? undefined : new PresenceRelay({ ...this.#options, bus, documentId })
+      const room = this.#make(documentId, state, presence)
+      try {
+        const unsubscribe = await this.#follow(room)
+        await presence?.start(room)
+        const leave = (): void => {
+          presence?.stop()
+          this.#ending(documentId, unsubscribe?.())
+        }
+        if (this.#closedBy === undefined && !room.isClosed) return { room, leave }
+        leave()
+        throw room.closedBy ?? this.#closedBy
+      } catch (error) {
+        const problem = toPolyphonyError(error, 'store-failed', { documentId })
+        room.close(problem)
+        // Between reading and following, others went on and removed what they had written.
+        const isOvertaken = problem.code === 'revision-expired' || problem.code === 'incarnation-mismatch'
+        if (!isOvertaken || tries === 3) throw problem
+      }
+    }
+  }
+
+  /** On a shared store: has the room hear of every entry above those that it has. */
+  async #follow(room: Room): Promise<Unsubscribe | undefined> {
+    const { documentId, incarnation } = room
+    return this.#options.store.subscribe?.(
+      documentId,
+      room.revision,
+      (entries, entriesIncarnation) => room.receiveCommitted(entries, entriesIncarnation),
+      {
+        incarnation,
+        ended: (reason) => {
+          if (this.#open.get(documentId)?.room === room) this.#discard(documentId, reason)
+          else room.close(reason)
+        },
+      },
+    )
+  }
+
+  #make(documentId: string, state: RoomState, presence: PresenceRelay | undefined): Room {
+    const { store, projection, logger } = this.#options
+    const room: Room = new Room(
       {
         ...this.#options,
         documentId,
         committer: this.committer,
         projection: projection(documentId),
+        isShared: store.subscribe !== undefined,
+        relayAwareness: presence === undefined ? undefined : (message) => presence.send(message),
         clientId: (incarnation) => mix(this.#processId, incarnation ?? ''),
         renewClientId: () => {
           this.#processId = this.#options.random.uint32()
@@ -194,12 +263,7 @@ export class Rooms implements Documents {
       },
       state,
     )
-    const open: OpenRoom = { room, users: 0 }
-    this.#open.set(documentId, open)
-    telemetry.gauge('polyphony_rooms', 1)
-    telemetry.observe('polyphony_room_load_duration_ms', performance.now() - startedAt)
-    logger.debug({ documentId, revision: room.revision, bytes: room.log.bytes }, 'room opened')
-    return open
+    return room
   }
 
   /** Unloads what nobody uses when the node is full. */
@@ -235,7 +299,18 @@ export class Rooms implements Documents {
   }
 
   #forget(documentId: string): void {
-    if (this.#open.delete(documentId)) this.#options.telemetry.gauge('polyphony_rooms', -1)
+    const open = this.#open.get(documentId)
+    if (open === undefined) return
+    this.#open.delete(documentId)
+    this.#options.telemetry.gauge('polyphony_rooms', -1)
+    open.leave()
+  }
+
+  /** A subscription that cannot be ended properly ends with its connection. */
+  #ending(documentId: string, ended: Promise<void> | undefined): void {
+    ended?.catch((error: unknown) =>
+      this.#options.logger.warn({ documentId, error: String(error) }, 'subscription not ended'),
+    )
   }
 
   /** Closes a room whose document has no future. What is being stored just now ends before the next room begins. */

@@ -8,7 +8,7 @@ import {
   type Logger,
   type Random,
 } from '@polyphony/core'
-import type { DocumentStore } from '@polyphony/storage'
+import type { Bus, DocumentStore } from '@polyphony/storage'
 import type { JsonViewOptions } from '@polyphony/translator'
 import type { Authorize } from './authorization.ts'
 import { ConnectionCounter } from './connection-counter.ts'
@@ -20,7 +20,10 @@ import { WorkerCompactor } from './worker-compactor.ts'
 import { YWebsocketFace } from './y-websocket-face.ts'
 
 export interface PolyphonyServerOptions {
+  /** Closed with the server. One that is shared makes this server a node among those that open the same. */
   readonly store: DocumentStore
+  /** Brings presence from other nodes, and takes it to them; closed with the server. Default: presence stays here. */
+  readonly bus?: Bus | undefined
   /** Default `127.0.0.1`. */
   readonly host?: string | undefined
   /** Default 4400; 0 = any free port. */
@@ -67,6 +70,7 @@ export async function createPolyphonyServer(options: PolyphonyServerOptions): Pr
   const connections = new ConnectionCounter(limits)
   const rooms = new Rooms({
     store,
+    bus: options.bus,
     compactor: new WorkerCompactor(),
     clock,
     random,
@@ -99,6 +103,7 @@ export async function createPolyphonyServer(options: PolyphonyServerOptions): Pr
     await http.close(deadlineMs / 2)
     const stored = await rooms.close(Math.max(0, deadline - clock.now()))
     await face.close()
+    await options.bus?.close()
     await store.close()
     return stored
   }
