@@ -4,8 +4,8 @@ import * as Y from 'yjs'
 import { advance, JsonView, type JsonPatch, type Version } from '../src/index.ts'
 import { canonical, type Json, type Operation } from './oracle/json.ts'
 import { Model } from './oracle/model.ts'
-import { applyNaively, build, forkDiffers, mergeFork } from './oracle/naive.ts'
-import { makePatch, type PatchShape } from './oracle/patches.ts'
+import { applyNaively, build, forkDiffers, mergeFork, takesBack } from './oracle/naive.ts'
+import { makeEdit, makePatch, type PatchShape } from './oracle/patches.ts'
 import { project } from './oracle/project.ts'
 import { Rng } from './oracle/rng.ts'
 import { runs } from './oracle/runs.ts'
@@ -79,8 +79,7 @@ function runAnchored(
   for (let i = 0; i < steps; i++) {
     const dice = rng.next()
     if (dice < 0.35) {
-      // Clients of people know no `-`, only indexes: behind the last element, but before what was deleted there.
-      const patch = makePatch(rng, model.json(), { ...shape, dash: false })
+      const patch = makeEdit(rng, model.json(), shape)
       model.apply(patch, everything())
       applyNaively(person, patch)
       if (replica) connect()
@@ -110,6 +109,11 @@ function runAnchored(
         done.forks += 1
       }
       agent.version = result.version
+      if (conflicts.length > 0 && takesBack(patch)) {
+        // What an author still sees of something gone that it has replaced, and then removed, is nothing to rely on.
+        agent.version = view.version
+        agent.seen = everything()
+      }
       done.patches += 1
       done.conflicts += conflicts.length
     }

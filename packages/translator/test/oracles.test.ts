@@ -4,7 +4,7 @@ import * as Y from 'yjs'
 import { canonical, type Json } from './oracle/json.ts'
 import { Model } from './oracle/model.ts'
 import { applyNaively, forkDiffers, mergeFork } from './oracle/naive.ts'
-import { makePatch, type PatchShape } from './oracle/patches.ts'
+import { makeEdit, makePatch, type PatchShape } from './oracle/patches.ts'
 import { project } from './oracle/project.ts'
 import { Rng } from './oracle/rng.ts'
 import { runs } from './oracle/runs.ts'
@@ -25,7 +25,7 @@ it('the list model and a merged fork agree on one stale patch', () => {
       const doc = new Y.Doc({ gc: false })
       const model = new Model()
       const edit = (): void => {
-        const patch = makePatch(rng, model.json(), shape)
+        const patch = makeEdit(rng, model.json(), shape)
         model.apply(patch, new Set(model.now))
         applyNaively(doc, patch)
       }

@@ -117,7 +117,7 @@ class Step {
     const there = alive && ghost === undefined && visible([unit], this.#live).length > 0
     if (operation.op === 'replace') {
       const next = this.#unit(operation.value as Json)
-      this.#insert(array, Number(token), next)
+      this.#putBeside(array, unit, next)
       if (!there) {
         // Its author keeps the old one in its place, so that later indexes are those that the author expects.
         this.#ghosts.push({ unit: next, list: array.units, ...(ghost === undefined ? { hides: unit } : {}) })
@@ -126,6 +126,8 @@ class Step {
     // It may be gone already; now it is for its author, too, and so is what it would have replaced.
     if (operation.op === 'remove') delete ghost?.hides
     unit.removed.add(this.#edit)
+    // What a patch inserts and removes again never was: it leaves nothing behind that others could stand beside.
+    if (unit.made === this.#edit && ghost === undefined) array.units.splice(array.units.indexOf(unit), 1)
     return there ? 'done' : 'skipped'
   }
 
@@ -134,6 +136,18 @@ class Step {
     const left = index === 0 ? undefined : visible(array.units, this.#seen)[index - 1]
     let at = left === undefined ? 0 : array.units.indexOf(left) + 1
     while (at < array.units.length && !this.#seen.has((array.units[at] as Unit).made)) at += 1
+    array.units.splice(at, 0, unit)
+  }
+
+  /** In the place of an element: behind what stood left of it for the author, before or in this patch. */
+  #putBeside(array: ArrayNode, replaced: Unit, unit: Unit): void {
+    const stood = ({ made, removed }: Unit): boolean =>
+      made === this.#edit
+        ? removed.size === 0
+        : this.#seen.has(made) && ![...removed].some((edit) => edit !== this.#edit && this.#seen.has(edit))
+    const units = array.units.slice(0, array.units.indexOf(replaced))
+    let at = units.findLastIndex(stood) + 1
+    while (!this.#seen.has((array.units[at] as Unit).made)) at += 1
     array.units.splice(at, 0, unit)
   }
 

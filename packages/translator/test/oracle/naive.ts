@@ -56,17 +56,23 @@ export function mergeFork(then: Uint8Array, now: Uint8Array, patch: readonly Ope
 }
 
 /**
- * Whether a fork means something else than we do by this patch: it puts the new value of a replaced element back though
- * others had removed the element, and it lets a member that it sets and removes again win over theirs in between.
+ * Whether a fork means something else than we do by this patch. It puts the new value of a replaced element back though
+ * others had removed the element; it puts it in front of what the patch has removed or replaced before it, not in its place; and it
+ * lets a member that the patch sets and removes again win over theirs in between.
  */
 export function forkDiffers(
   patch: readonly Operation[],
   conflicts: readonly { readonly index: number }[],
 ): boolean {
-  return (
-    conflicts.some(({ index }) => patch[index]?.op === 'replace') ||
-    patch.some(
-      ({ op, path }, index) => op === 'remove' && patch.slice(0, index).some((each) => each.path === path),
-    )
+  if (conflicts.some(({ index }) => patch[index]?.op === 'replace')) return true
+  const removal = patch.findIndex(({ op }) => op === 'remove' || op === 'replace')
+  if (removal < 0) return false
+  return patch.slice(removal + 1).some(({ op }) => op === 'replace') || takesBack(patch)
+}
+
+/** Whether a patch removes what it has itself written. */
+export function takesBack(patch: readonly Operation[]): boolean {
+  return patch.some(
+    ({ op, path }, index) => op === 'remove' && patch.slice(0, index).some((each) => each.path === path),
   )
 }

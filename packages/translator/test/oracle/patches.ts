@@ -25,6 +25,13 @@ export function makePatch(rng: Rng, state: Json, shape: PatchShape): Operation[]
   return patch
 }
 
+/** A patch that plain Yjs calls by index can carry out with the same meaning: see `forkDiffers`. No `-`, either. */
+export function makeEdit(rng: Rng, state: Json, shape: PatchShape): Operation[] {
+  const patch = makePatch(rng, state, { ...shape, dash: false })
+  const removal = patch.findIndex(({ op }) => op === 'remove' || op === 'replace')
+  return removal < 0 ? patch : patch.slice(0, Math.max(1, removal))
+}
+
 /** A value inside of a state, and where it is. */
 export interface Slot {
   readonly path: readonly (string | number)[]
