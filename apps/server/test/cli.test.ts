@@ -173,8 +173,9 @@ describe('polyphony', () => {
     const signals = new URL('../dist/signals.js', import.meta.url).href
     const program = `const { stopSignal } = await import('${signals}')
       const timer = setInterval(() => undefined, 1000)
+      const stopped = stopSignal()
       process.stdout.write('ready')
-      process.stdout.write(await stopSignal())`
+      process.stdout.write(await stopped)`
     const child = spawn(process.execPath, ['--input-type=module', '-e', program])
     const said = (words: readonly string[]) =>
       new Promise((resolve) =>
