@@ -162,6 +162,12 @@ It reads the document through AG-UI and writes by JSON Patch, anchored to what i
 124 words in 3 sections; 1 of 5 tasks done. Next: Invite somebody: share the address of this page.
 `)
     expect(tasks.filter(({ done }) => done).map(({ title }) => title)).toEqual(['Start the server'])
+    // Undo takes back one's own words, never the agent's or another's.
+    await goToLine(ada.page, 'Welcome')
+    await ada.page.keyboard.type(' mistake')
+    await vi.waitFor(async () => expect(await editorText(bob.page)).toContain('Page mistake'))
+    await ada.page.keyboard.press('Control+z')
+    expect(await converged([ada.page, bob.page], seen)).toMatchObject({ text, tasks })
     await bob.page.click('#ask')
     await bob.page.waitForSelector('text=Nothing to do: all is in order')
     for (const { complaints } of [ada, bob]) expect(complaints).toEqual([])
