@@ -12,8 +12,8 @@ export interface EditingTrace {
   }[]
 }
 
-export function readFixture<T>(name: string): T {
+export function readFixture(name: string): unknown {
   return JSON.parse(
     gunzipSync(readFileSync(new URL(`../fixtures/${name}.gz`, import.meta.url))).toString('utf8'),
-  ) as T
+  )
 }

@@ -31,7 +31,7 @@ export class RawClient {
     return client
   }
 
-  sendStepOne(stateVector = new Uint8Array([0])): void {
+  sendStepOne(stateVector: Uint8Array = new Uint8Array([0])): void {
     this.send(0, 0, stateVector)
   }
 
