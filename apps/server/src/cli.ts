@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { demo } from './demo.ts'
 import { helpOf, isCommand, version } from './help.ts'
+import { importDocuments } from './import.ts'
 import type { Environment } from './option-sources.ts'
 import { serve } from './serve.ts'
 import { StartError } from './start-error.ts'
@@ -27,6 +28,8 @@ async function main(args: readonly string[], env: Environment): Promise<number> 
         return await demo(rest, env)
       case 'token':
         return await token(rest, env)
+      case 'import':
+        return await importDocuments(rest)
     }
   } catch (error) {
     if (error instanceof UsageError) {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { importOptions, type ImportOptionSpec } from './import-options.ts'
 import { optionNames, optionSpec } from './options.ts'
 import { tokenOptions } from './token-options.ts'
 
@@ -6,6 +7,7 @@ const commands = {
   serve: 'Run a server',
   demo: 'Run a server with the example page, for a first look',
   token: 'Make a token for a server that has an auth secret',
+  import: 'Bring documents of y-leveldb, y-redis or JSON into a store',
 } as const
 
 export type Command = keyof typeof commands
@@ -33,6 +35,13 @@ export function helpOf(command: string | undefined): string {
     case 'token':
       return `polyphony token --subject NAME --document PATTERN [options]\n\n${commands.token}. Prints the token (JWT, HS256).\n\n${table(
         tokenOptions.map(({ flag, value, meaning }) => [`--${flag} ${value}`, `${meaning}.`]),
+      )}`
+    case 'import':
+      return `polyphony import --from SOURCE --store STORE [options]\n\n${commands.import}. The source is only read; stop its server first, and that of the\nstore if it is level:. Running it again goes on where it ended, and changes nothing that is there.\n\n${table(
+        importOptions.map(({ flag, value, meaning }: ImportOptionSpec) => [
+          value === undefined ? `--${flag}` : `--${flag} ${value}`,
+          `${meaning}.`,
+        ]),
       )}`
   }
 }

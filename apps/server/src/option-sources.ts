@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { parseFlags } from './flags.ts'
 import { optionNames, optionSpec, type OptionName } from './options.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -25,7 +26,9 @@ function readFlags(args: readonly string[]): Settings {
   const options = Object.fromEntries(
     optionNames.map((name) => [optionSpec(name).flag, { type: 'string', multiple: true } as const]),
   )
-  const { values, positionals } = parseStrictly(args, options)
+  const { values, positionals } = parseFlags(() =>
+    parseArgs({ args: [...args], options, allowPositionals: true }),
+  )
   if (positionals[0] !== undefined) throw new UsageError(`Unexpected argument "${positionals[0]}".`)
   const settings: Partial<Record<OptionName, Setting>> = {}
   for (const name of optionNames) {
@@ -37,20 +40,6 @@ function readFlags(args: readonly string[]): Settings {
     settings[name] = { values: given, source: `--${spec.flag}` }
   }
   return settings
-}
-
-function parseStrictly(
-  args: readonly string[],
-  options: Record<string, { readonly type: 'string'; readonly multiple: true }>,
-): { values: Readonly<Record<string, string[] | undefined>>; positionals: readonly string[] } {
-  try {
-    const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true })
-    return { values: { ...values }, positionals }
-  } catch (error) {
-    // parseArgs explains itself over several lines; the first says what is wrong.
-    const message = error instanceof Error ? error.message : String(error)
-    throw new UsageError(message.split(/\. |\n/)[0]?.replace(/\.?$/, '.') ?? message)
-  }
 }
 
 function readEnvironment(env: Environment): Settings {

@@ -1,6 +1,6 @@
 import type { Configuration } from './configuration.ts'
 
-/** Why the server could not start, in a line that says what to do: exit code 1. */
+/** Why a command could not do its work, in a line that says what to do: exit code 1. */
 export class StartError extends Error {
   override readonly name = 'StartError'
 }

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { SignJWT } from 'jose'
+import { parseFlags } from './flags.ts'
 import type { Environment } from './option-sources.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -25,7 +26,14 @@ interface Grant {
 }
 
 function parseGrant(args: readonly string[], env: Environment): Grant {
-  const values = parseFlags(args)
+  const options = {
+    subject: { type: 'string' },
+    document: { type: 'string', multiple: true },
+    access: { type: 'string' },
+    'expires-in': { type: 'string' },
+    'auth-secret': { type: 'string' },
+  } as const
+  const { values } = parseFlags(() => parseArgs({ args: [...args], options }))
   const secret = values['auth-secret'] ?? env['POLYPHONY_AUTH_SECRET'] ?? ''
   const { subject, access = 'write', document: documents = [], 'expires-in': expiresIn = '12h' } = values
   if (Buffer.byteLength(secret) < 32)
@@ -37,22 +45,4 @@ function parseGrant(args: readonly string[], env: Environment): Grant {
   if (!/^\d+[smhd]$/.test(expiresIn))
     throw new UsageError('--expires-in is a number with s, m, h or d, such as 12h.')
   return { subject, documents, access, expiresIn, secret }
-}
-
-function parseFlags(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        subject: { type: 'string' },
-        document: { type: 'string', multiple: true },
-        access: { type: 'string' },
-        'expires-in': { type: 'string' },
-        'auth-secret': { type: 'string' },
-      },
-    }).values
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    throw new UsageError(message.split(/\. |\n/)[0]?.replace(/\.?$/, '.') ?? message)
-  }
 }
