@@ -15,32 +15,29 @@ import { describe, expect, it } from 'vitest'
 import { findLeftovers } from './support/leftovers.ts'
 import { withTemporaryDirectory } from './support/temporary-directory.ts'
 
-type Batch = Level<unknown, unknown>['batch']
-
 /** What happens at the chosen write: it fails and nothing is written, or it fails although everything is. */
 type Fault = 'refuse' | 'tear'
 
-/** A database whose writes are counted; the one with number `failAt`, and with `dead` all after it, goes wrong. */
-class FaultyLevel extends Level<unknown, unknown> {
-  writes = 0
-  readonly #plan: { readonly failAt: number; readonly fault: Fault; readonly dead: boolean }
+interface FaultPlan {
+  readonly failAt: number
+  readonly fault: Fault
+  /** Whether everything after it fails, too, as when the process has died. */
+  readonly dead: boolean
+}
 
-  constructor(
-    directory: string,
-    plan: { readonly failAt: number; readonly fault: Fault; readonly dead: boolean },
-  ) {
-    super(directory, { keyEncoding: 'view', valueEncoding: 'view' })
-    this.#plan = plan
-    const write = super.batch.bind(this) as (...args: unknown[]) => Promise<void>
-    const faulty = async (...args: unknown[]) => {
-      this.writes++
-      const { failAt, fault, dead } = this.#plan
-      if (this.writes !== failAt && !(dead && this.writes > failAt)) return await write(...args)
-      if (fault === 'tear' && this.writes === failAt) await write(...args)
-      throw new Error('IO error: made for the test')
-    }
-    this.batch = faulty as Batch
+/** A database whose writes are counted, one of which goes wrong. */
+function openFaulty(directory: string, { failAt, fault, dead }: FaultPlan) {
+  const level = new Level<unknown, unknown>(directory)
+  const counter = { writes: 0 }
+  const write = level.batch.bind(level) as (...args: unknown[]) => Promise<void>
+  const faulty = async (...args: unknown[]): Promise<void> => {
+    counter.writes++
+    if (counter.writes !== failAt && !(dead && counter.writes > failAt)) return await write(...args)
+    if (fault === 'tear' && counter.writes === failAt) await write(...args)
+    throw new Error('IO error: made for the test')
   }
+  Object.defineProperty(level, 'batch', { value: faulty })
+  return { level, counter }
 }
 
 // What fails here fails in the same way with `fsync`, only slower.
@@ -123,11 +120,11 @@ class Scenario {
 
 async function countWrites(): Promise<number> {
   return await withTemporaryDirectory(async (directory) => {
-    const level = new FaultyLevel(directory, { failAt: Infinity, fault: 'refuse', dead: false })
+    const { level, counter } = openFaulty(directory, { failAt: Infinity, fault: 'refuse', dead: false })
     const store = await openLevelStore(level, options)
     await new Scenario().run(store, { retries: false })
     await store.close()
-    return level.writes
+    return counter.writes
   })
 }
 
@@ -158,7 +155,7 @@ describe('whichever write goes wrong', async () => {
         for (const failAt of chosenWrites) {
           await withTemporaryDirectory(async (directory) => {
             const store = await openLevelStore(
-              new FaultyLevel(directory, { failAt, fault, dead: false }),
+              openFaulty(directory, { failAt, fault, dead: false }).level,
               options,
             )
             const scenario = new Scenario()
@@ -182,7 +179,7 @@ describe('whichever write goes wrong', async () => {
       async () => {
         for (const failAt of chosenWrites) {
           await withTemporaryDirectory(async (directory) => {
-            const level = new FaultyLevel(directory, { failAt, fault, dead: true })
+            const { level } = openFaulty(directory, { failAt, fault, dead: true })
             const store = await openLevelStore(level, options)
             const scenario = new Scenario()
             await scenario.run(store, { retries: false })

@@ -52,6 +52,7 @@ export type { LogTail, TailRequest, TailSource } from './log-tail.ts'
 export { MemoryBus } from './memory-bus.ts'
 export { documentExists, MemoryDisk } from './memory-disk.ts'
 export { MemoryStore, type MemoryStoreOptions } from './memory-store.ts'
+export { observed, type ObservedOptions } from './observed.ts'
 export { PendingCalls } from './pending-calls.ts'
 export { planRead, type ReadPlan, type Retained } from './read-plan.ts'
 export { corrupt, openRecord, sealRecord, type RecordPlace } from './record.ts'
@@ -62,4 +63,6 @@ export {
   type RetainedEntry,
   type RetentionPolicy,
 } from './retention.ts'
+export { sharded } from './sharded.ts'
 export { SharedMemoryStore } from './shared-memory-store.ts'
+export { followDecoded, StoreWrapper, type Subscribe, type SubscribeCall } from './store-wrapper.ts'

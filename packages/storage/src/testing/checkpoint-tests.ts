@@ -138,8 +138,8 @@ export const checkpointTests: readonly ContractTest[] = [
     id: 'retention-bytes',
     title: 'retention: by bytes of the updates',
     async run({ open }) {
-      const store = await open({ retention: { ...keepAll, bytes: 4500 } })
-      const entries = Array.from({ length: 30 }, (_, index) => sampleEntry(sampleBytes(1000, index + 1)))
+      const store = await open({ retention: { ...keepAll, bytes: 18_500 } })
+      const entries = Array.from({ length: 30 }, (_, index) => sampleEntry(sampleBytes(4000, index + 1)))
       await appendTo(store, 'doc', entries)
       await store.checkpoint('doc', sampleCheckpoint(20, sampleBytes(10)))
       // A wrapper may add some bytes to each update, but not a tenth.

@@ -1,0 +1,103 @@
+import { chunkBytesMax, rechunk } from '../chunks.ts'
+import type { Checkpoint } from '../document-store.ts'
+import { corrupt } from '../record.ts'
+import { sealBytes, type DataKey, type DataKeys } from './data-keys.ts'
+import { encodeFrame, readFrames } from './frames.ts'
+import { chunkKind, encodePlace, openValue, sealValue, stateVectorKind, type Place } from './sealed-value.ts'
+
+export function sealCheckpoint(
+  key: DataKey,
+  documentId: string,
+  incarnation: string,
+  checkpoint: Checkpoint,
+): Checkpoint {
+  const { revision } = checkpoint
+  const place = { documentId, incarnation, revision }
+  const stateVector = sealValue(key, checkpoint.stateVector, { ...place, kind: stateVectorKind })
+  return {
+    revision,
+    incarnation,
+    stateVector,
+    state: sealState(key, checkpoint.state, place, nameOf(stateVector)),
+  }
+}
+
+/** The state is opened as it is read. `writtenIn` is the incarnation at that time. */
+export async function openCheckpoint(
+  keys: DataKeys,
+  documentId: string,
+  checkpoint: Checkpoint,
+): Promise<{ readonly checkpoint: Checkpoint; readonly writtenIn: string }> {
+  const { revision, stateVector } = checkpoint
+  const place = { kind: stateVectorKind, documentId, revision }
+  const { plaintext, incarnation, key } = await openValue(keys, stateVector, place, 'checkpoint')
+  const state = openState(key, checkpoint.state, { documentId, incarnation, revision }, nameOf(stateVector))
+  return { checkpoint: { ...checkpoint, stateVector: plaintext, state }, writtenIn: incarnation }
+}
+
+type ChunkPlace = Omit<Place, 'kind' | 'part'>
+
+async function* sealState(
+  key: DataKey,
+  state: AsyncIterable<Uint8Array>,
+  place: ChunkPlace,
+  name: string,
+): AsyncIterable<Uint8Array> {
+  let number = 0
+  const seal = (chunk: Uint8Array, last: boolean) => {
+    const flag = Uint8Array.of(last ? 1 : 0)
+    return encodeFrame([flag, key.seal(chunk, chunkPlace(place, name, number++, last))])
+  }
+  // One behind, to know the last: that is the one that says so, and makes a state that was cut off noticeable.
+  let waiting: Uint8Array = new Uint8Array()
+  for await (const chunk of rechunk(state)) {
+    if (waiting.length > 0) yield seal(waiting, false)
+    waiting = chunk
+  }
+  yield seal(waiting, true)
+}
+
+async function* openState(
+  key: DataKey,
+  state: AsyncIterable<Uint8Array>,
+  place: ChunkPlace,
+  name: string,
+): AsyncIterable<Uint8Array> {
+  const { documentId } = place
+  let number = 0
+  let ended = false
+  const frames = readFrames(state, {
+    documentId,
+    what: 'checkpoint',
+    frameBytesMax: 1 + sealBytes + chunkBytesMax,
+  })
+  for await (const frame of frames) {
+    const what = `checkpoint, chunk ${number + 1}`
+    if (ended) throw corrupt({ documentId, what }, 'it comes after the last')
+    ended = frame[0] === 1
+    yield openChunk(key, frame, chunkPlace(place, name, number++, ended), { documentId, what })
+  }
+  if (!ended) throw corrupt({ documentId, what: 'checkpoint' }, 'its last chunk is missing')
+}
+
+function openChunk(
+  key: DataKey,
+  frame: Uint8Array,
+  associated: Uint8Array,
+  name: { readonly documentId: string; readonly what: string },
+): Uint8Array {
+  try {
+    return key.open(frame.subarray(1), associated)
+  } catch {
+    throw corrupt(name, 'it does not authenticate: it was changed, or belongs elsewhere')
+  }
+}
+
+function chunkPlace(place: ChunkPlace, name: string, number: number, last: boolean): Uint8Array {
+  return encodePlace({ ...place, kind: chunkKind, part: `${name} ${number} ${last ? 'last' : 'more'}` })
+}
+
+/** The tag of the sealed state vector: no other checkpoint has the same, even of this revision. */
+function nameOf(stateVector: Uint8Array): string {
+  return Buffer.from(stateVector.subarray(-16)).toString('hex')
+}
