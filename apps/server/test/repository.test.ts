@@ -19,7 +19,7 @@ describe('the repository', () => {
       {
         ...ts.sys,
         onUnRecoverableConfigFileDiagnostic: (diagnostic) => {
-          throw new Error(String(diagnostic.messageText))
+          throw new Error(ts.flattenDiagnosticMessageText(diagnostic.messageText, ' '))
         },
       },
     )

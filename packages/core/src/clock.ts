@@ -12,7 +12,7 @@ export const systemClock: Clock = {
     const timer: unknown = setTimeout(task, ms)
     if (typeof timer === 'object' && timer !== null && 'unref' in timer && typeof timer.unref === 'function')
       timer.unref()
-    return () => clearTimeout(timer as Parameters<typeof clearTimeout>[0])
+    return () => clearTimeout(timer)
   },
 }
 declare function setTimeout(task: () => void, ms: number): unknown

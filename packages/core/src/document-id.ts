@@ -13,10 +13,7 @@ export function parseDocumentId(id: string): string {
       `A document id has 1 to ${limitTable.documentIdBytesMax.default} bytes; this one has ${bytes}.`,
     )
   }
-  // eslint-disable-next-line no-control-regex -- control characters are exactly what is refused
-  if (
-    /[\u0000-\u001f\u007f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(id)
-  ) {
+  if (unspeakable.test(id)) {
     throw new PolyphonyError(
       'invalid-document-id',
       'A document id has no control characters and no lone surrogates.',
@@ -24,6 +21,10 @@ export function parseDocumentId(id: string): string {
   }
   return id
 }
+
+const unspeakable =
+  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
+  /[\u0000-\u001f\u007f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/
 
 function utf8Length(text: string): number {
   let bytes = 0
