@@ -113,7 +113,7 @@ export class Addresses {
 }
 
 /** Paths through `constructor/prototype` are refused by the JSON Patch library that most agents use. */
-export function isForbidden(parent: string | number | undefined, token: string): boolean {
+function isForbidden(parent: string | number | undefined, token: string): boolean {
   return parent === 'constructor' && token === 'prototype'
 }
 

@@ -31,14 +31,17 @@ export function workOf(root: Node): Work {
   return work
 }
 
+/** Places of one list that are edited at once from which it pays to cut its items beforehand. */
+const cutsMin = 64
+
 class Collector implements Work, EditSink {
   readonly actions: Action[] = []
   readonly removed = new IdSet()
   /** Levels of deleted containers around: what the author removed there stays removed for it, nothing can be done. */
   dead = 0
 
-  add(action: Action): void {
-    if (this.dead === 0) this.actions.push(action)
+  add(action: Action, at = this.actions.length): void {
+    if (this.dead === 0) this.actions.splice(at, 0, action)
   }
 
   remove(type: YType, client: number, clock: number, count: number): void {
@@ -108,9 +111,13 @@ function visitList(node: ListNode, work: Collector): void {
   let anchor: Anchor
   let nodes: Node[] = []
   let position = 0
+  const cuts: UnitId[] = []
+  const start = work.actions.length
   const flush = (): void => {
     const specs = specsOf(nodes, node.isXml, stepTexts(node.rules, position))
     if (specs.length > 0) work.add(insertion(node, anchor, moment, specs))
+    if (specs.length > 0 && typeof anchor === 'object')
+      cuts.push({ client: anchor.client, clock: anchor.clock + 1 })
     position += nodes.length
     nodes = []
   }
@@ -133,9 +140,11 @@ function visitList(node: ListNode, work: Collector): void {
     for (const { client, clock, count, index } of structUnits(node.list, from, length)) {
       if (count === 1 && node.spared.has(index)) continue
       work.remove(base, client, clock, count)
+      cuts.push({ client, clock }, { client, clock: clock + count })
     }
   }
   flush()
+  if (cuts.length > cutsMin) work.add((writer) => writer.cut(cuts), start)
   for (const child of touchedInPlace(node)) visit(child, work)
 }
 

@@ -39,7 +39,7 @@ export function memberAt(
 }
 
 /** The newest unit in the history of a key that the moment knows. */
-export function lastKnown(
+function lastKnown(
   type: YType,
   key: string,
   moment: Moment,

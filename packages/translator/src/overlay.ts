@@ -307,7 +307,7 @@ export function joinLines(lines: readonly JsonValue[]): string {
 }
 
 /** The node of a unit, by what it holds. */
-export function nodeOf(scene: Scene, unit: Unit, rules: TextRules): Node {
+function nodeOf(scene: Scene, unit: Unit, rules: TextRules): Node {
   const type = typeOf(unit.item)
   return type === undefined
     ? new LeafNode(undefined, unit)

@@ -49,7 +49,7 @@ export class Positions {
 }
 
 /** What counts in a list: characters in a text, everything but formatting marks elsewhere. */
-export function countsFor(type: YType): (item: Y.Item) => boolean {
+function countsFor(type: YType): (item: Y.Item) => boolean {
   const kind = kindOf(type)
   return kind === 'text' || kind === 'xml-text' ? countsInText : countsInArray
 }

@@ -24,7 +24,7 @@ export function projectDocument(doc: Y.Doc, layout: Layout, moment: Moment = liv
 }
 
 /** The JSON of what is mounted at a point and below. */
-export function projectMount(
+function projectMount(
   doc: Y.Doc,
   layout: Layout,
   point: MountPoint,
@@ -167,6 +167,7 @@ export function forEachVisible(
 
 /** Whether a list shows anything at the moment. */
 export function hasVisible(type: YType, moment: Moment): boolean {
+  if (moment.isLive) return type._length > 0
   for (let item = type._start; item !== null; item = item.right) {
     if (countsInArray(item) && moment.count(item) > 0) return true
   }

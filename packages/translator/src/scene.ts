@@ -65,7 +65,7 @@ export function follow(root: Node, tokens: readonly string[]): Node | undefined 
 }
 
 /** The value that the tokens lead to in plain JSON. */
-export function followJson(value: JsonValue, tokens: readonly string[]): JsonValue | undefined {
+function followJson(value: JsonValue, tokens: readonly string[]): JsonValue | undefined {
   let current: JsonValue | undefined = value
   for (const token of tokens) {
     if (isJsonArray(current)) current = current[parseIndex(token) ?? -1]

@@ -27,7 +27,7 @@ export type Spec =
     }
 
 /** New JSON: objects become maps, arrays arrays, and strings texts where the rules say so. */
-export function specOfJson(value: JsonValue, rules: TextRules): Spec {
+function specOfJson(value: JsonValue, rules: TextRules): Spec {
   const mode = textMode(rules)
   if (typeof value === 'string') return mode === undefined ? { kind: 'any', value } : textSpec(value)
   if (isJsonArray(value)) {
@@ -88,13 +88,13 @@ export function specsOf(nodes: readonly Node[], isXml: boolean, rules: TextRules
 }
 
 /** A unit of the document as it is now, with everything in it. */
-export function specOfUnit({ item, offset }: Unit): Spec {
+function specOfUnit({ item, offset }: Unit): Spec {
   const type = typeOf(item)
   return type === undefined ? specOfStored(leafValue(item, offset)) : specOfType(type)
 }
 
 /** A shared type as it is now. */
-export function specOfType(type: YType): Spec {
+function specOfType(type: YType): Spec {
   const kind = kindOf(type) ?? 'map'
   switch (kind) {
     case 'map':

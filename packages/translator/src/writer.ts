@@ -30,6 +30,24 @@ export class Writer {
     this.#doc = transaction.doc
   }
 
+  /**
+   * Cuts items in front of these units, which edits at many places of one list would do anyway, one after the other.
+   * Each cut copies what is right of it; halving first makes that O(n log n) instead of O(n * cuts).
+   */
+  cut(ids: readonly UnitId[]): void {
+    const sorted = ids.toSorted((a, b) => a.client - b.client || a.clock - b.clock)
+    const halve = (from: number, to: number): void => {
+      if (from >= to) return
+      const middle = (from + to) >>> 1
+      const id = sorted[middle]
+      if (id !== undefined && id.clock < clockOf(this.#doc, id.client))
+        Y.getItemCleanStart(this.#transaction, Y.createID(id.client, id.clock))
+      halve(from, middle)
+      halve(middle + 1, to)
+    }
+    halve(0, sorted.length)
+  }
+
   setMember(type: YType, key: string, spec: Spec): void {
     const left = type._map.get(key) ?? null
     this.#integrate(left, null, type, key, spec)
