@@ -27,9 +27,7 @@ describe('PostgresStore keeps the contract', async () => {
   })
 
   for (const contractTest of contractTests) {
-    const reason = skipReason(contractTest, capabilities, {
-      disturb: canDisturb ? async () => undefined : undefined,
-    })
+    const reason = skipReason(contractTest, capabilities, canDisturb)
     test.skipIf(reason !== undefined)(contractTest.title, () => runContractTest(contractTest, harness))
   }
 })

@@ -148,11 +148,7 @@ describe('a log that lost its tail', () => {
 })
 
 describe('failover', () => {
-  async function startPair(): Promise<{
-    primary: RedisService
-    replica: RedisService
-    sentinel: RedisService
-  }> {
+  async function startPair(): Promise<{ primary: RedisService; sentinel: RedisService }> {
     const primary = await start()
     await start({ replicaof: `127.0.0.1 ${primary.port}`, 'repl-diskless-sync-delay': '0' })
     const sentinel = await startRedisSentinel(primary, 'main')
@@ -181,7 +177,7 @@ describe('failover', () => {
     // The replica is cut off and cannot come back: it does not know the password that there is now. Who is connected stays.
     const admin = await connect(primary)
     await admin.config('SET', 'requirepass', 'secret')
-    await admin.client('KILL', 'TYPE', 'replica')
+    await admin.call('client', 'kill', 'type', 'replica')
     await vi.waitFor(
       async () => expect(await admin.info('replication')).toContain('connected_slaves:0'),
       waitOptions,
@@ -286,7 +282,7 @@ describe('at open', () => {
     await appendTo(store, 'doc', sampleEntries(1))
     const admin = await connect(service)
     await admin.config('SET', 'maxmemory-policy', 'allkeys-lru')
-    await admin.client('KILL', 'TYPE', 'normal')
+    await admin.call('client', 'kill', 'type', 'normal')
     await vi.waitFor(async () => {
       const error = await refusedAppend(store, { documentId: 'doc', entries: sampleEntries(1) })
       expect(String(error)).toMatch(/maxmemory-policy/)

@@ -1,0 +1,237 @@
+import type { Bus, DocumentStore } from '@polyphony/storage'
+import { afterEach, expect, test } from 'vitest'
+import * as Y from 'yjs'
+import { createPolyphonyServer, type PolyphonyServer } from '../../src/server.ts'
+import { ignoreStrayRejections, openAgent, verifyStream, type AgentEvent } from '../support/agents.ts'
+import { openEditor, synced, until, type Editor } from '../support/editor.ts'
+import { send } from '../support/http.ts'
+
+/** Opens another node's view of what is shared. */
+export type OpenNode = () => Promise<{ readonly store: DocumentStore; readonly bus: Bus }>
+
+const editsPerEditor = 40
+const timeoutMs = 60_000
+
+/** What servers that share a store promise, whatever the store. */
+export function sharedStoreTests(openNode: OpenNode): void {
+  const cleanups: (() => unknown)[] = []
+  afterEach(async () => {
+    for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
+  })
+
+  async function start(): Promise<PolyphonyServer> {
+    const server = await createPolyphonyServer({ ...(await openNode()), port: 0 })
+    cleanups.push(() => server.close(2_000))
+    return server
+  }
+
+  function edit(server: PolyphonyServer, documentId: string, doc?: Y.Doc): Editor {
+    const editor = openEditor(server.url, documentId, doc === undefined ? {} : { doc })
+    cleanups.push(() => editor.close())
+    return editor
+  }
+
+  function watch(
+    server: PolyphonyServer,
+    documentId: string,
+  ): { state: () => unknown; events: AgentEvent[] } {
+    const agent = openAgent('1.0.0', { url: `${addressOf(server, documentId)}/ag-ui`, initialState: {} })
+    const events: AgentEvent[] = []
+    agent.subscribe({ onEvent: ({ event }) => void events.push(event) })
+    void agent.runAgent().catch(() => undefined)
+    cleanups.push(() => agent.abortRun())
+    return { state: () => agent.state, events }
+  }
+
+  test('editors, agents and watchers spread over two servers converge', async () => {
+    cleanups.push(ignoreStrayRejections())
+    const servers = [await start(), await start()]
+    const seed = { text: '', done: {}, tasks: [] }
+    expect((await send('PUT', addressOf(servers[0]!, 'doc'), { json: seed })).status).toBeLessThan(300)
+    const editors = [0, 1, 0, 1].map((index) => edit(servers[index]!, 'doc'))
+    const watchers = servers.map((server) => watch(server, 'doc'))
+    await synced(...editors)
+    await until('the seed to be everywhere', () =>
+      editors.every(({ doc }) => doc.getMap('state').has('tasks')),
+    )
+    const patched = servers.map(async (server, index) => {
+      for (let count = 0; count < editsPerEditor; count++) {
+        const value = { title: `agent ${index}.${count}` }
+        const patch = [{ op: 'add', path: '/tasks/-', value }]
+        expect((await send('PATCH', addressOf(server, 'doc'), { patch })).status).toBeLessThan(300)
+      }
+    })
+    for (let count = 0; count < editsPerEditor; count++) {
+      for (const [index, { doc }] of editors.entries()) {
+        const state = doc.getMap('state')
+        ;(state.get('done') as Y.Map<number>).set(`${index}.${count}`, count)
+        ;(state.get('tasks') as Y.Array<unknown>).insert(0, [`editor ${index}.${count}`])
+      }
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await Promise.all(patched)
+    const size = (4 + 2) * editsPerEditor
+    await until(
+      'everybody to have every task',
+      () => editors.every(({ doc }) => tasksOf(doc).length === size),
+      timeoutMs,
+    )
+    const wanted = editors[0]!.doc.getMap('state').toJSON()
+    expect(Object.keys(wanted['done'] as object).length).toBe(4 * editsPerEditor)
+    for (const { doc } of editors) {
+      expect(doc.getMap('state').toJSON()).toEqual(wanted)
+      expect(Y.encodeStateVector(doc)).toEqual(Y.encodeStateVector(editors[0]!.doc))
+    }
+    for (const server of servers) expect((await send('GET', addressOf(server, 'doc'))).body).toEqual(wanted)
+    await until(
+      'the watchers to hold the same',
+      () => watchers.every(({ state }) => JSON.stringify(state()) !== '{}' && isEqual(state(), wanted)),
+      timeoutMs,
+    )
+    for (const { events } of watchers)
+      await verifyStream([
+        ...events,
+        { type: 'RUN_FINISHED', threadId: events[0]?.threadId ?? '', runId: events[0]?.runId ?? '' },
+      ])
+  })
+
+  test('a version from one server anchors a patch on the other', async () => {
+    const [here, there] = [await start(), await start()]
+    const put = await send('PUT', addressOf(here, 'doc'), { json: { list: ['a', 'b', 'c'] } })
+    const patch = [{ op: 'add', path: '/list/0', value: 'new' }]
+    await until(
+      'the other server to have it',
+      async () => (await send('GET', addressOf(there, 'doc'))).status === 200,
+    )
+    expect((await send('PATCH', addressOf(here, 'doc'), { patch })).status).toBeLessThan(300)
+    // Whoever saw a, b, c means c by index 2.
+    const stale = [{ op: 'replace', path: '/list/2', value: 'C' }]
+    const answer = await send('PATCH', addressOf(there, 'doc'), {
+      patch: stale,
+      headers: { 'polyphony-anchor': put.version },
+    })
+    expect(answer.status).toBeLessThan(300)
+    await until('both to agree', async () =>
+      isEqual((await send('GET', addressOf(here, 'doc'))).body, { list: ['new', 'a', 'b', 'C'] }),
+    )
+  })
+
+  test('what was queued here and came from elsewhere is applied once, and acknowledged to both', async () => {
+    const servers = [await start(), await start()]
+    // One person with two windows, each on a server of its own: both send the very same structs.
+    const source = new Y.Doc()
+    source.getMap('state').set('list', new Y.Array<number>())
+    for (let count = 0; count < 200; count++)
+      (source.getMap('state').get('list') as Y.Array<number>).push([count])
+    const bytes = Y.encodeStateAsUpdate(source)
+    const editors = servers.map((server) => {
+      const doc = new Y.Doc()
+      Y.applyUpdate(doc, bytes)
+      return edit(server, 'doc', doc)
+    })
+    await synced(...editors)
+    const list = Array.from({ length: 200 }, (_, index) => index)
+    for (const server of servers)
+      await until('the list to be there', async () =>
+        isEqual((await send('GET', addressOf(server, 'doc'))).body, { list }),
+      )
+    // A view that took structs twice, or missed some, would answer differently for a version in between.
+    const late = await send('GET', addressOf(servers[1]!, 'doc'))
+    await send('PATCH', addressOf(servers[0]!, 'doc'), {
+      patch: [{ op: 'remove', path: '/list/0' }],
+      headers: { 'polyphony-anchor': late.version },
+    })
+    await until('the removal to be everywhere', () =>
+      editors.every(({ doc }) => (doc.getMap('state').get('list') as Y.Array<number>).length === 199),
+    )
+  })
+
+  test('presence crosses servers, and ends with its session', async () => {
+    const [here, there] = [await start(), await start()]
+    const [one, two] = [edit(here, 'doc'), edit(there, 'doc')]
+    await synced(one, two)
+    one.provider.awareness.setLocalState({ name: 'one' })
+    await until('presence on the other server', () => namesSeenBy(two).includes('one'))
+    // Somebody who comes later asks.
+    const three = edit(there, 'doc')
+    await until('presence for a newcomer', () => namesSeenBy(three).includes('one'))
+    one.close()
+    await until(
+      'presence to end',
+      () => !namesSeenBy(two).includes('one') && !namesSeenBy(three).includes('one'),
+    )
+  })
+
+  test('deleting a document ends its sessions on every server, and creating it begins anew on every server', async () => {
+    const [here, there] = [await start(), await start()]
+    const editor = edit(there, 'doc')
+    await synced(editor)
+    editor.doc.getMap('state').set('old', 1)
+    await until('the edit to be stored', async () =>
+      isEqual((await send('GET', addressOf(here, 'doc'))).body, { old: 1 }),
+    )
+    editor.provider.disconnect()
+    const other = edit(there, 'doc')
+    await synced(other)
+    expect((await send('DELETE', addressOf(here, 'doc'))).status).toBeLessThan(300)
+    await until('the session on the other server to end', () => !other.provider.wsconnected)
+    other.close()
+    await until(
+      'the document to be gone there',
+      async () => (await send('GET', addressOf(there, 'doc'))).status === 410,
+    )
+    expect((await send('PUT', addressOf(here, 'doc'), { json: { fresh: true } })).status).toBe(410)
+    expect((await send('POST', `${here.url}/v1/documents`, { json: { id: 'doc' } })).status).toBeLessThan(500)
+  })
+
+  test('a server that goes away takes nothing with it', async () => {
+    const [leaving, staying] = [await start(), await start()]
+    const doc = new Y.Doc()
+    const editor = edit(leaving, 'doc', doc)
+    const witness = edit(staying, 'doc')
+    await synced(editor, witness)
+    for (let count = 0; count < 50; count++) doc.getArray('list').push([count])
+    await leaving.close()
+    for (let count = 50; count < 100; count++) doc.getArray('list').push([count])
+    editor.provider.destroy()
+    const again = edit(staying, 'doc', doc)
+    await synced(again)
+    await until('everything to be there', () => witness.doc.getArray('list').length === 100)
+    expect(witness.doc.getArray('list').toJSON()).toEqual(Array.from({ length: 100 }, (_, index) => index))
+  })
+
+  test('an empty room learns of the document that another server brings into being', async () => {
+    const [here, there] = [await start(), await start()]
+    const reader = edit(there, 'doc')
+    await synced(reader)
+    expect((await send('PUT', addressOf(here, 'doc'), { json: { a: 1 } })).status).toBeLessThan(300)
+    await until('the reader to have it', () => reader.doc.getMap('state').get('a') === 1)
+    const answer = await send('GET', addressOf(there, 'doc'))
+    expect(answer.status).toBe(200)
+    expect(answer.version).toBe((await send('GET', addressOf(here, 'doc'))).version)
+  })
+}
+
+function addressOf(server: PolyphonyServer, documentId: string): string {
+  return `${server.url}/v1/documents/${documentId}`
+}
+
+function tasksOf(doc: Y.Doc): Y.Array<unknown> {
+  return doc.getMap('state').get('tasks') as Y.Array<unknown>
+}
+
+function namesSeenBy({ provider }: Editor): readonly unknown[] {
+  return [...provider.awareness.getStates().values()].map((state) => (state as { name?: unknown }).name)
+}
+
+/** Equality of JSON, whatever the order of members. */
+function isEqual(left: unknown, right: unknown): boolean {
+  return JSON.stringify(sorted(left)) === JSON.stringify(sorted(right))
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return Object.fromEntries(entries.map(([key, member]) => [key, sorted(member)]))
+}
