@@ -1,4 +1,4 @@
-import { pino, stdTimeFunctions, type DestinationStream, type Logger } from 'pino'
+import { pino, stdSerializers, stdTimeFunctions, type DestinationStream, type Logger } from 'pino'
 import type { LogLevel } from './configuration.ts'
 
 const secretPaths = ['token', 'authorization', 'secret', 'authSecret', 'cookie'].flatMap((name) => [
@@ -15,7 +15,7 @@ export function createLog(level: LogLevel, destination?: DestinationStream): Log
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: secretPaths, censor: '[redacted]' },
-    serializers: { url: redactUrl },
+    serializers: { url: redactUrl, error: stdSerializers.errWithCause, cause: stdSerializers.errWithCause },
   }
   return destination === undefined ? pino(options) : pino(options, destination)
 }
