@@ -9,8 +9,9 @@ import { token } from './token.ts'
 import { UsageError } from './usage-error.ts'
 
 const exitCode = await main(process.argv.slice(2), process.env)
-// Whatever still hangs in the event loop (a store that does not answer) must not keep a finished program alive.
-process.exit(exitCode)
+// Whatever still hangs in the event loop (a store that does not answer) must not keep a finished program alive; what was
+// said must get out first.
+process.stdout.write('', () => process.stderr.write('', () => process.exit(exitCode)))
 
 /** Runs a command to its end. Exit codes: 0 done, 1 it failed, 2 it was called wrongly. */
 async function main(args: readonly string[], env: Environment): Promise<number> {

@@ -1,4 +1,5 @@
-import type { Documents } from '@polyphony/server'
+import { isPolyphonyError } from '@polyphony/core'
+import type { DocumentHandle, Documents } from '@polyphony/server'
 
 /** The document that the example page opens when its address names none. */
 export const welcomeDocumentId = 'welcome'
@@ -26,13 +27,23 @@ const state = {
 
 /** Fills the document that newcomers see, unless somebody was here before. Returns whether it did. */
 export async function createWelcomeDocument(documents: Documents): Promise<boolean> {
-  const document = await documents.open(welcomeDocumentId)
+  const document = await openUnlessDeleted(documents)
+  if (document === undefined) return false
   try {
-    // A deleted or edited document is somebody's wish.
     if (document.revision > 0) return false
     await document.edit({ author: 'polyphony' }, (view) => view.assign(state))
     return true
   } finally {
     document.release()
+  }
+}
+
+/** A document that was deleted stays so until somebody wants it back. */
+async function openUnlessDeleted(documents: Documents): Promise<DocumentHandle | undefined> {
+  try {
+    return await documents.open(welcomeDocumentId)
+  } catch (error) {
+    if (isPolyphonyError(error) && error.code === 'document-deleted') return undefined
+    throw error
   }
 }

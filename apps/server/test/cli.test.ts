@@ -208,6 +208,11 @@ describe('polyphony', () => {
     expect(await first.terminate()).toBe(0)
     expect(first.lines.join('\n')).toContain('Ctrl-C stops the server.')
     const second = await start(['--store', store, '--log-level', 'info'], {}, 'demo')
-    expect(await (await fetch(`${second.url}/v1/documents/welcome?path=/tasks`)).json()).toEqual([])
+    const kept = `${second.url}/v1/documents/welcome`
+    expect(await (await fetch(`${kept}?path=/tasks`)).json()).toEqual([])
+    await fetch(kept, { method: 'DELETE' })
+    expect(await second.terminate()).toBe(0)
+    const third = await start(['--store', store, '--log-level', 'info'], {}, 'demo')
+    expect((await fetch(`${third.url}/v1/documents/welcome`)).status).toBe(410)
   })
 })
