@@ -39,11 +39,7 @@ export function memberAt(
 }
 
 /** The newest unit in the history of a key that the moment knows. */
-function lastKnown(
-  type: YType,
-  key: string,
-  moment: Moment,
-): { item: Y.Item; offset: number } | undefined {
+function lastKnown(type: YType, key: string, moment: Moment): { item: Y.Item; offset: number } | undefined {
   for (let item = type._map.get(key) ?? null; item !== null; item = item.left) {
     for (let offset = item.length - 1; offset >= 0; offset--) {
       if (moment.knows(item.id.client, item.id.clock + offset)) return { item, offset }

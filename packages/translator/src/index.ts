@@ -28,7 +28,13 @@ export { applyPatch, applyState, toJson, type OneOffOptions } from './one-off.ts
 export type { Conflict, ConflictReason, JsonPatch, PatchOperation, PatchResult } from './patch.ts'
 export { formatPointer, parsePointer } from './pointer.ts'
 export { collectOrigin, type RetainOptions } from './retention.ts'
-export { RevisionLog, deletesOf, increments, type LogRevision, type RevisionLogOptions } from './revision-log.ts'
+export {
+  RevisionLog,
+  deletesOf,
+  increments,
+  type LogRevision,
+  type RevisionLogOptions,
+} from './revision-log.ts'
 export { seed } from './seed.ts'
 export { Version, advance, compareVersions, equals, parseVersion, type OwnEdits } from './version.ts'
 export {

@@ -45,15 +45,20 @@ describe('versions', () => {
 
   it('damaged text is refused or another version, but never crashes', () => {
     fc.assert(
-      fc.property(versions, fc.nat(), fc.constantFrom(...'AZaz09-_~'), (version, at, character) => {
-        const text = version.toString()
-        const damaged = text.slice(0, at % text.length) + character + text.slice((at % text.length) + 1)
-        try {
-          parseVersion(damaged)
-        } catch (error) {
-          expect(error).toMatchObject({ code: 'invalid-token' })
-        }
-      }),
+      fc.property(
+        versions,
+        fc.nat(),
+        fc.constantFrom('A', 'Z', 'a', 'z', '0', '9', '-', '_', '~'),
+        (version, at, character) => {
+          const text = version.toString()
+          const damaged = text.slice(0, at % text.length) + character + text.slice((at % text.length) + 1)
+          try {
+            parseVersion(damaged)
+          } catch (error) {
+            expect(error).toMatchObject({ code: 'invalid-token' })
+          }
+        },
+      ),
       { seed: 2, numRuns: 500 },
     )
   })

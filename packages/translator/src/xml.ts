@@ -1,6 +1,6 @@
 import * as Y from 'yjs'
 import { expired } from './content.ts'
-import { toJsonValue, type JsonObject, type JsonValue } from './json-value.ts'
+import { jsonEquals, toJsonValue, type JsonObject, type JsonValue } from './json-value.ts'
 import type { Moment } from './moment.ts'
 import type { YType } from './yjs.ts'
 
@@ -11,16 +11,21 @@ export interface Segment {
 }
 
 /**
- * The formatted content of a text at a moment. A visible formatting mark always ends a segment, even when it changes
- * nothing, as in `Y.Text.toDelta`. O(items of the text).
+ * The formatted content of a text at a moment, neighbours with the same attributes joined: Yjs removes formatting marks
+ * that change nothing when it likes, so whether one is there must not matter. O(items of the text).
  */
 export function segmentsAt(text: YType, moment: Moment): Segment[] {
   const segments: Segment[] = []
   const attributes = new Map<string, unknown>()
-  let pending = ''
-  const flush = (): void => {
-    if (pending !== '') segments.push({ insert: pending, attributes: Object.fromEntries(attributes) })
-    pending = ''
+  let pending: { insert: string; readonly attributes: Readonly<Record<string, unknown>> } | undefined
+  const append = (insert: string): void => {
+    const current = Object.fromEntries(attributes)
+    if (pending !== undefined && jsonEquals(toJsonValue(pending.attributes), toJsonValue(current))) {
+      pending.insert += insert
+      return
+    }
+    pending = { insert, attributes: current }
+    segments.push(pending)
   }
   for (let item = text._start; item !== null; item = item.right) {
     const presence = moment.of(item)
@@ -28,20 +33,18 @@ export function segmentsAt(text: YType, moment: Moment): Segment[] {
     const { content } = item
     if (content instanceof Y.ContentString) {
       for (const run of moment.runs(item))
-        if (run.presence === 'visible') pending += content.str.slice(run.offset, run.offset + run.length)
+        if (run.presence === 'visible') append(content.str.slice(run.offset, run.offset + run.length))
     } else if (content instanceof Y.ContentFormat) {
-      flush()
       if (content.value === null) attributes.delete(content.key)
       else attributes.set(content.key, content.value)
     } else if (content instanceof Y.ContentDeleted) {
       if (moment.count(item) > 0) throw expired()
     } else {
-      flush()
       const embed: unknown = content instanceof Y.ContentEmbed ? content.embed : null
+      pending = undefined
       segments.push({ insert: { embed }, attributes: Object.fromEntries(attributes) })
     }
   }
-  flush()
   return segments
 }
 
