@@ -7,7 +7,7 @@ const words: Readonly<Record<SaveState, string>> = {
   saving: 'Saving',
   offline: 'Offline, keeps your edits',
   'read-only': 'You may read, not write',
-  refused: 'The server refused this page',
+  refused: 'Ended by the server: reload to try again',
 }
 
 /** Saving usually takes a few milliseconds; a word that flickers at every key would be worse than none. */
