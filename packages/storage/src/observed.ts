@@ -64,11 +64,14 @@ class ObservedStore extends StoreWrapper {
     const count = (chunk: Uint8Array): void => {
       bytes += chunk.length
     }
-    for await (const item of call.iterate(super.read(documentId, range))) {
-      if (!isCheckpoint(item)) count(item.update)
-      yield isCheckpoint(item) ? { ...item, state: counted(item.state, count) } : item
+    try {
+      for await (const item of call.iterate(super.read(documentId, range))) {
+        if (!isCheckpoint(item)) count(item.update)
+        yield isCheckpoint(item) ? { ...item, state: counted(item.state, count) } : item
+      }
+    } finally {
+      this.#telemetry.observe('polyphony_store_bytes', bytes, { operation: 'read' })
     }
-    this.#telemetry.observe('polyphony_store_bytes', bytes, { operation: 'read' })
   }
 
   override async checkpoint(documentId: string, checkpoint: Checkpoint): Promise<void> {
@@ -85,8 +88,8 @@ class ObservedStore extends StoreWrapper {
     return this.#begin('head', { 'polyphony.document': documentId }).run(() => super.head(documentId))
   }
 
-  override list(query?: ListQuery): AsyncIterable<DocumentInfo> {
-    return this.#begin('list', {}).iterate(super.list(query))
+  override async *list(query?: ListQuery): AsyncIterable<DocumentInfo> {
+    yield* this.#begin('list', {}).iterate(super.list(query))
   }
 
   override create(documentId: string): Promise<Head> {

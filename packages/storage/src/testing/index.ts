@@ -16,6 +16,15 @@ export {
 export { contractTests } from './contract-tests.ts'
 export { eventually, expectCode, expectEqual, expectRejection, expectTrue } from './expectations.ts'
 export {
+  faultAt,
+  faulty,
+  FaultyStore,
+  seededFaults,
+  type Fault,
+  type FaultPlan,
+  type StoreCall,
+} from './faulty.ts'
+export {
   appendTo,
   chunksOf,
   collect,
