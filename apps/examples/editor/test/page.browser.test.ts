@@ -96,7 +96,8 @@ async function converged(pages: readonly Page[], seen: () => unknown, documentId
 const words = (name: string, count: number): string =>
   Array.from({ length: count }, (_, at) => `${name}${at}`).join(' ')
 
-describe('the page', () => {
+// People type at the pace of people, and the browser shares the machine with other tests.
+describe('the page', { timeout: 180_000 }, () => {
   it('lets two people type while the agent edits, and everybody ends with the same', async () => {
     const [ada, bob] = [await open(), await open()]
     const seen = watch()
