@@ -2,6 +2,7 @@
 import { demo } from './demo.ts'
 import { helpOf, isCommand, version } from './help.ts'
 import { importDocuments } from './import.ts'
+import { keys } from './keys.ts'
 import type { Environment } from './option-sources.ts'
 import { serve } from './serve.ts'
 import { StartError } from './start-error.ts'
@@ -29,6 +30,8 @@ async function main(args: readonly string[], env: Environment): Promise<number> 
         return await demo(rest, env)
       case 'token':
         return await token(rest, env)
+      case 'keys':
+        return keys(rest)
       case 'import':
         return await importDocuments(rest)
     }

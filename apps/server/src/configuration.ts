@@ -4,11 +4,8 @@ import { Expected } from './expected.ts'
 import type { Setting, Settings } from './option-sources.ts'
 import { optionSpec, type OptionName } from './options.ts'
 import { parseProjections, type Projections } from './projections.ts'
+import { parseStoreLocation, type StoreLocation, type StoreSettings } from './store-location.ts'
 import { UsageError } from './usage-error.ts'
-
-export type StoreLocation =
-  | { readonly kind: 'memory' }
-  | { readonly kind: 'level'; readonly directory: string }
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -18,6 +15,7 @@ export interface Configuration {
   readonly host: string
   readonly port: number
   readonly store: StoreLocation
+  readonly storage: StoreSettings
   readonly authSecret?: string | undefined
   readonly origins: readonly string[]
   /** Absent: what the server's default is. */
@@ -45,7 +43,13 @@ export function parseConfiguration(
   const configuration: Configuration = {
     host: parse(text('host'), parseHost) ?? '127.0.0.1',
     port: parse(text('port'), parsePort) ?? 0,
-    store: parse(text('store'), parseStore) ?? { kind: 'memory' },
+    store: parse(text('store'), parseStoreLocation) ?? { kind: 'memory' },
+    storage: {
+      fsync: parse(text('fsync'), parseSwitch) ?? true,
+      compress: parse(text('compress'), parseSwitch) ?? false,
+      encryptionKeys: parse(text('encryptionKeys'), (file) => resolve(file)),
+      allowVolatile: parse(text('allowVolatile'), parseSwitch) ?? false,
+    },
     authSecret: parse(text('authSecret'), parseSecret),
     origins: parseAll(text('origins'), parseOrigin),
     hosts: parseHosts(settings.hosts),
@@ -93,11 +97,10 @@ function parsePort(text: string): number {
   throw new Expected(`"${text}" is not a port from 0 to 65535${hint}.`)
 }
 
-function parseStore(text: string): StoreLocation {
-  if (text === 'memory:' || text === 'memory') return { kind: 'memory' }
-  const directory = /^level:(.+)$/.exec(text)?.[1]
-  if (directory !== undefined) return { kind: 'level', directory: resolve(directory) }
-  throw new Expected(`"${text}" is not a store: use "memory:" or "level:DIRECTORY".`)
+function parseSwitch(text: string): boolean {
+  if (text === 'on' || text === 'true') return true
+  if (text === 'off' || text === 'false') return false
+  throw new Expected(`"${text}" is neither on nor off.`)
 }
 
 function parseSecret(text: string): string {

@@ -5,6 +5,7 @@ import { parseConfiguration, type Configuration } from './configuration.ts'
 import { createLog } from './log.ts'
 import { readSettings, type Environment } from './option-sources.ts'
 import { runUntilStopped, startServer } from './running-server.ts'
+import { describeStore } from './store-location.ts'
 import { StartError } from './start-error.ts'
 import { createWelcomeDocument, welcomeDocumentId } from './welcome-document.ts'
 
@@ -35,7 +36,9 @@ function introduction(listening: string, { store, authSecret }: Configuration): 
   const kept =
     store.kind === 'level'
       ? `Everything is kept in ${relative(process.cwd(), store.directory) || '.'}. Even after\n  kill -9 ${process.pid}\nand a new start, whatever anybody saw is still there.`
-      : 'Documents live in memory and are gone when the server stops.'
+      : store.kind === 'memory'
+        ? 'Documents live in memory and are gone when the server stops.'
+        : `Everything is kept in ${describeStore(store)}.`
   const access =
     authSecret === undefined
       ? ''

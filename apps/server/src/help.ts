@@ -7,6 +7,7 @@ const commands = {
   serve: 'Run a server',
   demo: 'Run a server with the example page, for a first look',
   token: 'Make a token for a server that has an auth secret',
+  keys: 'Make keys for an encrypted store, and list the ids of a key ring',
   import: 'Bring documents of y-leveldb, y-redis or JSON into a store',
 } as const
 
@@ -36,6 +37,20 @@ export function helpOf(command: string | undefined): string {
       return `polyphony token --subject NAME --document PATTERN [options]\n\n${commands.token}. Prints the token (JWT, HS256).\n\n${table(
         tokenOptions.map(({ flag, value, meaning }) => [`--${flag} ${value}`, `${meaning}.`]),
       )}`
+    case 'keys':
+      return `polyphony keys generate [ID] [--append FILE]\npolyphony keys list FILE\n\n${commands.keys}.\n\n${table(
+        [
+          [
+            'generate [ID]',
+            'Prints a line for a key ring: an id and 32 random bytes. The id defaults to the date.',
+          ],
+          [
+            '--append FILE',
+            'Adds the line to a file, made readable by its owner only, instead of printing it.',
+          ],
+          ['list FILE', 'Prints the ids in a key ring, the primary (its first line) marked; never the keys.'],
+        ],
+      )}\n\nTo rotate: add a line at the end and give every node the file; then move that line to the top. What was\nwritten under older keys stays readable as long as their lines are there.`
     case 'import':
       return `polyphony import --from SOURCE --store STORE [options]\n\n${commands.import}. The source is only read; stop its server first, and that of the\nstore if it is level:. Running it again goes on where it ended, and changes nothing that is there.\n\n${table(
         importOptions.map(({ flag, value, meaning }: ImportOptionSpec) => [

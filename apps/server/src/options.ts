@@ -39,7 +39,40 @@ export const optionTable = {
     value: 'STORE',
     default: 'level:./data',
     meaning:
-      'Where documents are kept: "level:DIRECTORY" (durable), or "memory:" (gone when the server stops)',
+      'Where documents are kept: "level:DIRECTORY" (durable), "redis://…", "rediss://…" or "postgres://…" (shared by many nodes), or "memory:" (gone when the server stops)',
+  },
+  fsync: {
+    flag: 'fsync',
+    env: 'POLYPHONY_FSYNC',
+    file: 'fsync',
+    value: 'on|off',
+    default: 'on',
+    meaning:
+      'Whether a write to "level:" waits for the disk. Off, a power cut may take acknowledged edits back',
+  },
+  compress: {
+    flag: 'compress',
+    env: 'POLYPHONY_COMPRESS',
+    file: 'compress',
+    value: 'on|off',
+    default: 'off',
+    meaning: 'Whether larger updates and checkpoints are stored compressed (brotli). Chosen once for a store',
+  },
+  encryptionKeys: {
+    flag: 'encryption-keys',
+    env: 'POLYPHONY_ENCRYPTION_KEYS',
+    file: 'encryptionKeys',
+    value: 'FILE',
+    meaning:
+      'A key ring made by "polyphony keys"; with it, what is stored is encrypted (AES-256-GCM). Chosen once for a store',
+  },
+  allowVolatile: {
+    flag: 'allow-volatile',
+    env: 'POLYPHONY_ALLOW_VOLATILE',
+    file: 'allowVolatile',
+    value: 'on|off',
+    default: 'off',
+    meaning: 'Whether a Redis or PostgreSQL is accepted that acknowledges what a crash may take back',
   },
   authSecret: {
     flag: 'auth-secret',

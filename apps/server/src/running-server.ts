@@ -3,19 +3,31 @@ import type { Logger } from 'pino'
 import type { Configuration } from './configuration.ts'
 import { stopSignal } from './signals.ts'
 import { toStartError } from './start-error.ts'
-import { openStore } from './store.ts'
+import { openBus, openStore } from './store.ts'
 
 /** How long sessions, feeds and unsaved edits get to end properly after a stop signal. */
 export const stopDeadlineMs = 10_000
 
 /** Starts a server as configured. Throws a `StartError` that says why it could not. */
 export async function startServer(configuration: Configuration, log: Logger): Promise<PolyphonyServer> {
-  const { authSecret, projections, store: location, host, port, hosts, origins, limits, site } = configuration
+  const {
+    authSecret,
+    projections,
+    store: location,
+    storage,
+    host,
+    port,
+    hosts,
+    origins,
+    limits,
+    site,
+  } = configuration
   const authorize = authSecret === undefined ? undefined : jwtAuthorizer({ secret: authSecret })
   try {
-    const store = await openStore(location, log)
-    const options = { store, host, port, hosts, origins, limits, site, authorize, logger: log }
+    const store = await openStore(location, storage, log)
     try {
+      const bus = await openBus(location, log)
+      const options = { store, bus, host, port, hosts, origins, limits, site, authorize, logger: log }
       return await createPolyphonyServer({ ...options, projection: projections })
     } catch (error) {
       await store.close()

@@ -1,4 +1,5 @@
 import type { Configuration } from './configuration.ts'
+import { describeStore } from './store-location.ts'
 
 /** Why a command could not do its work, in a line that says what to do: exit code 1. */
 export class StartError extends Error {
@@ -8,7 +9,7 @@ export class StartError extends Error {
 /** Turns what opening the store or the port threw into a `StartError`. Anything unknown keeps its own words. */
 export function toStartError(error: unknown, { host, port, store }: Configuration): StartError {
   const codes = errorChain(error)
-  const directory = store.kind === 'level' ? store.directory : ''
+  const place = describeStore(store)
   const explain = (message: string): StartError => new StartError(message, { cause: error })
   if (codes.has('EADDRINUSE'))
     return explain(
@@ -18,10 +19,10 @@ export function toStartError(error: unknown, { host, port, store }: Configuratio
     return explain(`This machine has no address ${host} to listen on.`)
   if (codes.has('store-locked'))
     return explain(
-      `The store in ${directory} is open in another process. Stop that server, or choose another --store.`,
+      `The store ${place} is open in another process. Stop that server, or choose another --store.`,
     )
   if (!codes.has('listen') && unwritable.some((code) => codes.has(code)))
-    return explain(`The store in ${directory} cannot be written: check the path and its permissions.`)
+    return explain(`The store ${place} cannot be written: check the path and its permissions.`)
   if (codes.has('EACCES')) return explain(`Listening on port ${port} is not permitted; ports from 1024 are.`)
   const message = error instanceof Error ? error.message : String(error)
   return explain(`The server could not start: ${message}`)

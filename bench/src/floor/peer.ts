@@ -83,7 +83,7 @@ function launch(
     case 'polyphony':
       return { command: polyphony(`level:${directory}`), env: {}, path: '/sync/' }
     case 'polyphony-nofsync':
-      return { command: polyphony(`level:${directory}?fsync=false`), env: {}, path: '/sync/' }
+      return { command: polyphony(`level:${directory}`, '--fsync', 'off'), env: {}, path: '/sync/' }
     case 'polyphony-memory':
       return { command: polyphony('memory:'), env: {}, path: '/sync/' }
   }
