@@ -65,19 +65,13 @@ export class TraceModel {
       .join('')
   }
 
-  /** Returns the text as the author saw it, before and after. */
-  apply({ agent, seen, patches }: Typing): { readonly before: string; readonly after: string } {
+  /** Returns the text as its author sees it afterwards. */
+  apply({ agent, seen, patches }: Typing): string {
     const number = (this.#counts.get(agent) ?? 0) + 1
     this.#counts.set(agent, number)
     const saw = (edit: { readonly agent: number; readonly number: number }): boolean =>
       edit.agent === agent || edit.number <= (seen[edit.agent] ?? 0)
     const isVisible = (unit: Unit): boolean => saw(unit) && !unit.removed.some(saw)
-    const text = (): string => {
-      let result = ''
-      for (const unit of this.#units) if (isVisible(unit)) result += unit.text
-      return result
-    }
-    const before = text()
     for (const [position, deleteCount, inserted] of patches) {
       let at = 0
       for (let left = position; left > 0; at++) if (isVisible(this.#unit(at))) left -= 1
@@ -89,7 +83,9 @@ export class TraceModel {
       while (at < this.#units.length && !saw(this.#unit(at))) at += 1
       this.#units.splice(at, 0, ...Array.from(inserted, (text) => ({ text, agent, number, removed: [] })))
     }
-    return { before, after: text() }
+    let text = ''
+    for (const unit of this.#units) if (isVisible(unit)) text += unit.text
+    return text
   }
 
   #unit(index: number): Unit {
