@@ -1,0 +1,20 @@
+import { startRedis, type RedisService } from '@polyphony/test-services'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startServer } from './support/running-server.ts'
+import { expectKeptThroughKill } from './support/kept.ts'
+
+let redis: RedisService
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(() => redis.stop())
+
+test('--store redis://: what was acknowledged is there after kill -9', async () => {
+  await expectKeptThroughKill(['--store', redis.url])
+})
+
+test('a server that cannot be reached ends the start with a line without its password', async () => {
+  const started = startServer(['--store', 'redis://user:hunter2@127.0.0.1:1'])
+  await expect(started).rejects.toThrow(/code 1/)
+  await expect(started).rejects.not.toThrow(/hunter2/)
+})
