@@ -54,6 +54,8 @@ export class PostgresAppender {
   readonly #appendStatement: Statement
   readonly #createStatement: Statement
   readonly #lookStatement: Statement
+  /** The last append of each document that has one under way. */
+  readonly #underWay = new Map<string, Promise<void>>()
 
   constructor(options: PostgresAppenderOptions) {
     this.#options = options
@@ -118,8 +120,24 @@ export class PostgresAppender {
       else if (sizeOf(append) <= smallBytesMax) small.push(append)
       else parts.push([append])
     }
-    await Promise.all(parts.map((part) => this.#append(part, results)))
+    await Promise.all(parts.map((part) => this.#inOrder(part, () => this.#append(part, results))))
     return batch.map((append) => results.get(append) ?? failed(append.documentId, 'it has no result'))
+  }
+
+  /**
+   * Appends to one document go one after another, as they were asked for: on connections of their own they would only
+   * wait for each other's locks, and in any order.
+   */
+  async #inOrder(appends: readonly Append[], task: () => Promise<void>): Promise<void> {
+    const before = appends.flatMap(({ documentId }) => this.#underWay.get(documentId) ?? [])
+    const done = Promise.allSettled(before).then(task)
+    for (const { documentId } of appends) this.#underWay.set(documentId, done)
+    try {
+      await done
+    } finally {
+      for (const { documentId } of appends)
+        if (this.#underWay.get(documentId) === done) this.#underWay.delete(documentId)
+    }
   }
 
   async #append(appends: readonly Append[], results: Map<Append, AppendResult>): Promise<void> {

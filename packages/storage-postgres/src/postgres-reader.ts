@@ -29,6 +29,7 @@ export interface StoredHead extends Head {
 const pageEntriesMax = 512
 const pageBytesMax = 1 << 20
 const chunksPerRead = 4
+const readTriesMax = 5
 const listPageLength = 500
 
 interface HeadRow extends Record<string, unknown> {
@@ -122,7 +123,23 @@ export class PostgresReader {
     return requests.map(({ documentId }, index) => tailOf(documentId, byRequest.get(index + 1) ?? []))
   }
 
+  /** As `DocumentStore.read`. What is overtaken before it has given anything begins again. */
   async *read(documentId: string, range: ReadRange): AsyncGenerator<Checkpoint | LogEntry> {
+    for (let tries = 1; ; tries++) {
+      let begun = false
+      try {
+        for await (const item of this.#readOnce(documentId, range)) {
+          begun = true
+          yield item
+        }
+        return
+      } catch (error) {
+        if (begun || tries === readTriesMax || !isOvertaken(error)) throw error
+      }
+    }
+  }
+
+  async *#readOnce(documentId: string, range: ReadRange): AsyncGenerator<Checkpoint | LogEntry> {
     const head = await this.head(documentId)
     if (head === undefined || head.tombstone !== undefined) return
     const { incarnation, first, revision, checkpoint } = head
@@ -295,8 +312,10 @@ function replaced(documentId: string): PolyphonyError {
   return new PolyphonyError(
     'store-failed',
     `"${documentId}" was deleted or trimmed while it was read: read it again.`,
-    {
-      documentId,
-    },
+    { documentId, extra: { overtaken: true } },
   )
+}
+
+function isOvertaken(error: unknown): boolean {
+  return isPolyphonyError(error) && error.details.extra?.['overtaken'] === true
 }

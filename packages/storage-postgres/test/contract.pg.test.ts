@@ -3,9 +3,8 @@ import type { Bus } from '@polyphony/storage'
 import {
   busContractTests,
   contractTests,
+  defineContractTests,
   readCapabilities,
-  runContractTest,
-  skipReason,
 } from '@polyphony/storage/testing'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openPostgresHarness } from './harness.ts'
@@ -13,24 +12,19 @@ import { openPostgresHarness } from './harness.ts'
 const postgres = await openPostgresHarness()
 const { harness, link } = postgres
 afterAll(() => postgres.close())
+const runner = { test, skip: test.skip }
 
-describe('PostgresStore keeps the contract', async () => {
+test('with the settings that PostgreSQL comes with, it survives a kill and a power cut', async () => {
   const { capabilities, canDisturb } = await readCapabilities(harness)
-
-  test('with the settings that PostgreSQL comes with, it survives a kill and a power cut', () => {
-    expect(capabilities).toEqual({
-      name: 'postgres',
-      survives: { processKill: true, powerCut: true, failover: false },
-      shared: true,
-    })
-    expect(canDisturb).toBe(true)
+  expect(capabilities).toEqual({
+    name: 'postgres',
+    survives: { processKill: true, powerCut: true, failover: false },
+    shared: true,
   })
-
-  for (const contractTest of contractTests) {
-    const reason = skipReason(contractTest, capabilities, canDisturb)
-    test.skipIf(reason !== undefined)(contractTest.title, () => runContractTest(contractTest, harness))
-  }
+  expect(canDisturb).toBe(true)
 })
+
+describe('PostgresStore keeps the contract', () => defineContractTests(runner, harness, contractTests))
 
 test('notifications did get lost, repeated and cut off', () => {
   expect(link.faults).toBeGreaterThanOrEqual(12)

@@ -27,6 +27,7 @@ export interface StoredHead extends Head {
 
 const pageBytesMax = 1 << 20
 const chunksPerRead = 4
+const readTriesMax = 5
 
 /** Reads documents: heads, logs and checkpoints. */
 export class RedisReader {
@@ -77,7 +78,23 @@ export class RedisReader {
     })
   }
 
+  /** As `DocumentStore.read`. What is overtaken before it has given anything begins again. */
   async *read(documentId: string, range: ReadRange): AsyncGenerator<Checkpoint | LogEntry> {
+    for (let tries = 1; ; tries++) {
+      let begun = false
+      try {
+        for await (const item of this.#readOnce(documentId, range)) {
+          begun = true
+          yield item
+        }
+        return
+      } catch (error) {
+        if (begun || tries === readTriesMax || !isOvertaken(error)) throw error
+      }
+    }
+  }
+
+  async *#readOnce(documentId: string, range: ReadRange): AsyncGenerator<Checkpoint | LogEntry> {
     const head = await this.head(documentId)
     if (head === undefined || head.tombstone !== undefined) return
     const { incarnation, first, revision, checkpoint } = head
@@ -237,8 +254,10 @@ function replaced(documentId: string): PolyphonyError {
   return new PolyphonyError(
     'store-failed',
     `"${documentId}" was deleted or trimmed while it was read: read it again.`,
-    {
-      documentId,
-    },
+    { documentId, extra: { overtaken: true } },
   )
+}
+
+function isOvertaken(error: unknown): boolean {
+  return isPolyphonyError(error) && error.details.extra?.['overtaken'] === true
 }

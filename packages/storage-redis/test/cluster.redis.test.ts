@@ -3,7 +3,7 @@ import { openRedisBus, openRedisStore } from '@polyphony/storage-redis'
 import {
   collect,
   contractTests,
-  runContractTest,
+  defineContractTests,
   sampleEntries,
   type StoreHarness,
 } from '@polyphony/storage/testing'
@@ -27,13 +27,8 @@ const harness: StoreHarness = {
   },
 }
 
-describe('RedisStore on a cluster of three keeps the contract', () => {
-  for (const contractTest of contractTests) {
-    test.skipIf(contractTest.needs === 'disturb')(contractTest.title, () =>
-      runContractTest(contractTest, harness),
-    )
-  }
-})
+describe('RedisStore on a cluster of three keeps the contract', () =>
+  defineContractTests({ test, skip: test.skip }, harness, contractTests, { runs: 5 }))
 
 test('the documents are spread over the nodes', async () => {
   const store = await openRedisStore(address, { prefix: 'spread' })

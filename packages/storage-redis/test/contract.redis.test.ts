@@ -3,9 +3,8 @@ import type { Bus } from '@polyphony/storage'
 import {
   busContractTests,
   contractTests,
+  defineContractTests,
   readCapabilities,
-  runContractTest,
-  skipReason,
 } from '@polyphony/storage/testing'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openRedisHarness } from './harness.ts'
@@ -13,24 +12,19 @@ import { openRedisHarness } from './harness.ts'
 const redis = await openRedisHarness()
 const { harness, link } = redis
 afterAll(() => redis.close())
+const runner = { test, skip: test.skip }
 
-describe('RedisStore keeps the contract', async () => {
+test('with the append-only file synced before each reply, it survives a kill and a power cut', async () => {
   const { capabilities, canDisturb } = await readCapabilities(harness)
-
-  test('with the append-only file synced before each reply, it survives a kill and a power cut', () => {
-    expect(capabilities).toEqual({
-      name: 'redis',
-      survives: { processKill: true, powerCut: true, failover: false },
-      shared: true,
-    })
-    expect(canDisturb).toBe(true)
+  expect(capabilities).toEqual({
+    name: 'redis',
+    survives: { processKill: true, powerCut: true, failover: false },
+    shared: true,
   })
-
-  for (const contractTest of contractTests) {
-    const reason = skipReason(contractTest, capabilities, canDisturb)
-    test.skipIf(reason !== undefined)(contractTest.title, () => runContractTest(contractTest, harness))
-  }
+  expect(canDisturb).toBe(true)
 })
+
+describe('RedisStore keeps the contract', () => defineContractTests(runner, harness, contractTests))
 
 test('notifications did get lost, repeated and cut off', () => {
   expect(link.faults).toBeGreaterThanOrEqual(12)
