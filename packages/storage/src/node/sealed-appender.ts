@@ -28,6 +28,8 @@ export class SealedAppender {
   readonly #store: DocumentStore
   readonly #keys: DataKeys
   readonly #positions = new Map<string, Position>()
+  /** The last append of each document that has one on its way. */
+  readonly #handed = new Map<string, Promise<unknown>>()
 
   constructor(store: DocumentStore, keys: DataKeys) {
     this.#store = store
@@ -61,7 +63,9 @@ export class SealedAppender {
     for (const item of open) {
       if (results[item.index] !== undefined) continue
       const position = this.#positions.get(item.append.documentId)
-      if (position !== undefined) ready.push({ ...item, position, sealed: seal(key, item.append, position) })
+      // Others may have taken the place that it asks for; whether they get it has to be waited for.
+      if (position === undefined || !this.#isAcceptable(item.append)) continue
+      ready.push({ ...item, position, sealed: seal(key, item.append, position) })
     }
     const outcomes = ready.length === 0 ? [] : await this.#hand(ready.map(({ sealed }) => sealed))
     const again: Open[] = open.filter(
@@ -77,11 +81,16 @@ export class SealedAppender {
   }
 
   async #hand(batch: readonly Append[]): Promise<readonly AppendResult[]> {
+    const handed = this.#store.append(batch)
+    for (const { documentId } of batch) this.#handed.set(documentId, handed)
     try {
-      return await this.#store.append(batch)
+      return await handed
     } catch (error) {
       for (const { documentId } of batch) this.#positions.delete(documentId)
       throw error
+    } finally {
+      for (const { documentId } of batch)
+        if (this.#handed.get(documentId) === handed) this.#handed.delete(documentId)
     }
   }
 
@@ -94,6 +103,8 @@ export class SealedAppender {
   /** Looks the position up; creates the document if there is none. Returns why the append is refused. */
   async #locate(append: Append): Promise<PolyphonyError | undefined> {
     const { documentId } = append
+    // What is on its way moves the head.
+    await this.#handed.get(documentId)?.catch(() => undefined)
     const stale = this.#positions.get(documentId)
     let head = await this.#store.head(documentId)
     const refusal = refuseAppendAt(append, head)
