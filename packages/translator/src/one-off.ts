@@ -29,7 +29,9 @@ export function applyState(
   next: JsonValue,
   { pointer = '', ...options }: OneOffOptions & { readonly pointer?: string | undefined } = {},
 ): PatchResult {
-  return resultOf(new Engine(doc, options).assign(next, parsePointer(pointer), live, options))
+  return resultOf(
+    new Engine(doc, options).assign(next, parsePointer(pointer, 'invalid-request'), live, options),
+  )
 }
 
 /** Nobody counts revisions here: the version is that of a view which began with this write. */

@@ -1,18 +1,12 @@
-import { PolyphonyError } from '@polyphony/core'
+import { PolyphonyError, type ErrorCode } from '@polyphony/core'
 
-/** Splits an RFC 6901 JSON pointer into its unescaped tokens. Throws `invalid-patch` for anything else. */
-export function parsePointer(pointer: string): string[] {
+/** Splits an RFC 6901 JSON pointer into its unescaped tokens. Throws `code` for anything else. */
+export function parsePointer(pointer: string, code: ErrorCode = 'invalid-patch'): string[] {
   if (pointer === '') return []
   if (!pointer.startsWith('/'))
-    throw new PolyphonyError(
-      'invalid-patch',
-      `A JSON pointer is empty or starts with "/", not "${clip(pointer)}"`,
-    )
+    throw new PolyphonyError(code, `A JSON pointer is empty or starts with "/", not "${clip(pointer)}"`)
   if (/~(?![01])/.test(pointer))
-    throw new PolyphonyError(
-      'invalid-patch',
-      `"~" must be followed by 0 or 1 in the JSON pointer "${clip(pointer)}"`,
-    )
+    throw new PolyphonyError(code, `"~" must be followed by 0 or 1 in the JSON pointer "${clip(pointer)}"`)
   return pointer
     .slice(1)
     .split('/')

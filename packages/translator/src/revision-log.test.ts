@@ -2,7 +2,7 @@ import { IdSet } from '@polyphony/core'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { RevisionLog, increments } from './revision-log.ts'
-import { Version } from './version.ts'
+import { Version, parseVersion } from './version.ts'
 import { JsonView } from './view.ts'
 
 /** What a server does: every committed update is applied, then recorded. */
@@ -124,6 +124,21 @@ describe('RevisionLog', () => {
       }
     }
     expect([4, 5, 6].map(code)).toEqual(['revision-expired', true, 'invalid-request'])
+  })
+
+  it('a version from outside that claims impossible ids costs and changes nothing', () => {
+    const doc = new Y.Doc({ gc: false })
+    doc.clientID = 9
+    const view = new JsonView(doc)
+    view.assign({ l: [1, 2, 3] })
+    const ids = new IdSet()
+    ids.add(9, 0, 2 ** 52)
+    ids.add(77, 5, 2 ** 52)
+    const at = parseVersion(new Version(0, { inserted: ids, deleted: ids }).toString())
+    expect(view.read({ at })).toEqual({ l: [1, 2, 3] })
+    const { version } = view.apply([{ op: 'add', path: '/l/-', value: 4 }], { at })
+    expect(view.read({ at: version })).toEqual({ l: [1, 2, 3, 4] })
+    expect(view.read()).toEqual({ l: [1, 2, 3, 4] })
   })
 
   it('patches that are not recorded yet are seen by later patches of now, not by those of a version', () => {

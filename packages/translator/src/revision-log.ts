@@ -194,9 +194,15 @@ export class RevisionLog {
       inserted.add(client, from, clock + length - from)
     }
     for (const { client, clock, length } of own.deleted.entries()) {
-      // Deleted by the revision: recorded, but not since.
-      for (let i = clock; i < clock + length; i++)
-        if (!this.#deletedEver.has(client, i) || deletedSince.has(client, i)) deleted.add(client, i, 1)
+      // What was deleted at the revision already is recorded, but not since.
+      for (const gap of this.#deletedEver.missing(client, clock, length))
+        deleted.add(client, gap.clock, gap.length)
+      let from = clock
+      for (const gap of deletedSince.missing(client, clock, length)) {
+        deleted.add(client, from, gap.clock - from)
+        from = gap.clock + gap.length
+      }
+      deleted.add(client, from, clock + length - from)
     }
     return { inserted, deleted }
   }

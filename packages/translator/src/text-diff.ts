@@ -8,6 +8,9 @@ export interface TextEdit {
 /** Edit distance up to which a difference is exact; beyond, the stretch is replaced as one. */
 const distanceMax = 400
 
+/** UTF-16 units of a stretch without equal ends up to which it is compared by code points. */
+const stretchMax = 1_000_000
+
 /**
  * The edits that turn one text into the other, in order, never cutting a surrogate pair. Equal ends are taken off;
  * what is between is compared by lines first, then by code points (Myers). O(length) when one place changed, else
@@ -32,6 +35,10 @@ function diffStretch(old: string, next: string, at: number, byLines: boolean, ed
     return
   }
   const lines = byLines && (a.includes('\n') || b.includes('\n'))
+  if (!lines && a.length + b.length > stretchMax) {
+    edits.push({ at: offset, remove: a.length, insert: b })
+    return
+  }
   const [from, to] = lines ? [splitLines(a), splitLines(b)] : [Array.from(a), Array.from(b)]
   const hunks = myers(from, to)
   if (hunks === undefined) {

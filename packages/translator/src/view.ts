@@ -323,7 +323,7 @@ export class JsonView {
 const kindOfNode = { map: 'map', list: 'array', text: 'text', xml: 'fragment' } as const
 
 function tokensOf(pointer: string): string[] {
-  return parsePointer(pointer)
+  return parsePointer(pointer, 'invalid-request')
 }
 
 /** The part of a patch that is below a pointer, relative to it. */
