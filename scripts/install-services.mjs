@@ -20,6 +20,8 @@ const services = [
     package: 'postgresql',
   },
 ]
+/** What the tests use when it is there, and leave out with a word about it when it is not. */
+const extras = [{ programs: ['promtool'], package: 'prometheus' }]
 const postgresRoot = '/usr/lib/postgresql'
 const policyFile = '/usr/sbin/policy-rc.d'
 
@@ -34,12 +36,12 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
  * @returns {string | undefined} why it could not, in one line; undefined when both can be had now.
  */
 export function installServices() {
+  installExtras()
   const missing = services.filter(isMissing)
   if (missing.length === 0) return undefined
   const wanted = missing.map(({ title }) => title).join(' and ')
   const help = `install ${missing.map(({ package: name }) => name).join(' and ')}, or set ${missing.map(({ address }) => address).join(' and ')}`
-  if (process.platform !== 'linux' || !existsSync('/usr/bin/apt-get'))
-    return `The tests need ${wanted}, and this is not Debian or Ubuntu: ${help}.`
+  if (!hasApt()) return `The tests need ${wanted}, and this is not Debian or Ubuntu: ${help}.`
   if (process.getuid?.() !== 0)
     return `The tests need ${wanted}, and only root may install packages: ${help}.`
   const packages = missing.map(({ package: name }) => name)
@@ -50,9 +52,24 @@ export function installServices() {
     : `The tests need ${wanted}, and apt-get install failed: ${help}.`
 }
 
+/** A try: without these, a few tests say that they were left out. */
+function installExtras() {
+  const missing = extras.filter(({ programs }) => !isInstalled(programs))
+  if (missing.length === 0 || !hasApt() || process.getuid?.() !== 0) return
+  withoutStarting(() => install(missing.map(({ package: name }) => name)))
+}
+
+function hasApt() {
+  return process.platform === 'linux' && existsSync('/usr/bin/apt-get')
+}
+
 /** @param {typeof services[number]} service */
 function isMissing({ address, programs }) {
-  if ((process.env[address] ?? '') !== '') return false
+  return (process.env[address] ?? '') === '' && !isInstalled(programs)
+}
+
+/** @param {string[]} programs */
+function isInstalled(programs) {
   const versions = existsSync(postgresRoot) ? readdirSync(postgresRoot) : []
   const folders = [
     ...(process.env['PATH'] ?? '').split(delimiter),
@@ -62,7 +79,7 @@ function isMissing({ address, programs }) {
     '/opt/homebrew/bin',
     ...versions.map((version) => join(postgresRoot, version, 'bin')),
   ]
-  return !programs.some((program) => folders.some((folder) => isExecutable(join(folder, program))))
+  return programs.some((program) => folders.some((folder) => isExecutable(join(folder, program))))
 }
 
 /**
