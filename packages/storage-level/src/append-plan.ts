@@ -1,4 +1,4 @@
-import { toPolyphonyError, type PolyphonyError } from '@polyphony/core'
+import { parseDocumentId, toPolyphonyError, type PolyphonyError } from '@polyphony/core'
 import {
   chunkBytesMax,
   encodeEntry,
@@ -20,6 +20,7 @@ import { deleteTrash } from './trash.ts'
 /** An append whose large updates are written already. */
 export interface PreparedAppend {
   readonly append: Append
+  /** Found before anything was written. Without large updates nothing is: then all checks are made by `planAppends`. */
   readonly refusal: PolyphonyError | undefined
   /** By index of the entry. */
   readonly large: ReadonlyMap<number, ChunkReference>
@@ -59,6 +60,7 @@ export function planAppends(
     const { documentId } = append
     try {
       if (refusal !== undefined) throw refusal
+      parseDocumentId(documentId)
       const found = view.get(documentId)
       const error = refuseAppendAt(
         append,

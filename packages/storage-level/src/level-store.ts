@@ -6,7 +6,6 @@ import {
   documentExists,
   encodeCheckpoint,
   rechunk,
-  refuseAppend,
   refuseCheckpointAt,
   retentionCut,
   updateBytes,
@@ -309,8 +308,10 @@ function rangesOf({ keys, revision, checkpoint }: StoredHead) {
   return checkpoint === undefined ? log : [...log, chunkRange(checkpoint.set)]
 }
 
+const noLarge: PreparedAppend['large'] = new Map()
+
 function withoutLarge(append: Append): PreparedAppend {
-  return { append, refusal: refuseAppend(append), large: new Map() }
+  return { append, refusal: undefined, large: noLarge }
 }
 
 function inlineBytes({ entries }: Append, large: PreparedAppend['large']): number {

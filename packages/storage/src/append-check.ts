@@ -43,7 +43,7 @@ export function refuseAppendAt(append: Append, head: Head | undefined): Polyphon
 
 /** The JSON of an entry's meta as UTF-8. Throws `invalid-value` when it exceeds its limit or is no JSON. */
 export function encodeMeta(meta: EntryMeta, documentId?: string): Uint8Array {
-  const bytes = textEncoder.encode(JSON.stringify(meta))
+  const bytes = textEncoder.encode(stringifyMeta(meta, documentId))
   const max = limitTable.entryMetaBytesMax.default
   if (bytes.length > max) {
     throw new PolyphonyError(
@@ -76,6 +76,14 @@ export function incarnationMismatch(
     `"${documentId}" is now ${found ?? 'not there'}, not ${wanted}: read it anew.`,
     { documentId },
   )
+}
+
+function stringifyMeta(meta: EntryMeta, documentId: string | undefined): string {
+  try {
+    return JSON.stringify(meta)
+  } catch (error) {
+    throw toPolyphonyError(error, 'invalid-value', { documentId })
+  }
 }
 
 const textEncoder = new TextEncoder()

@@ -19,14 +19,18 @@ export function sealRecord(kind: number, context: Uint8Array, parts: readonly Ui
   let length = headerBytes
   for (const part of parts) length += part.length
   const record = new Uint8Array(length)
-  record[0] = formatVersion
-  record[1] = kind
   let at = headerBytes
   for (const part of parts) {
     record.set(part, at)
     at += part.length
   }
-  new DataView(record.buffer).setUint32(2, checksum(record, context), true)
+  record[0] = formatVersion
+  record[1] = kind
+  const sum = checksum(record, context)
+  record[2] = sum
+  record[3] = sum >>> 8
+  record[4] = sum >>> 16
+  record[5] = sum >>> 24
   return record
 }
 
