@@ -64,7 +64,7 @@ test('an item is accepted exactly when it lies within the limit', () => {
       const doc = nested(choices)
       const index = new DepthIndex(max)
       for (const item of inOrder(doc)) {
-        const integrated = Y.getItem(doc.store, item.id) as Y.Item
+        const integrated = Y.getItem(doc.store, item.id)
         const depth = depthOf(integrated)
         expect(index.place(item)).toBe(depth <= max)
         // A document is refused as a whole, so nothing is asked about after the first that lies too deep.

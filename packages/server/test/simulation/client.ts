@@ -75,10 +75,21 @@ export class SimulatedClient {
     this.wire.toServer.push(message(102, new Uint8Array([payload & 0x7f, payload >>> 7])))
   }
 
-  /** Sends bytes of somebody else, as browsers do that share edits among their tabs. */
-  relay(update: Uint8Array): void {
-    if (this.random.chance(0.5)) Y.applyUpdate(this.doc, update, 'relay')
-    else this.wire?.toServer.push(message(0, 2, update))
+  /**
+   * Takes in what another browser tab made: one edit, passed on as an own one or unseen; or everything, not passed on at
+   * all, so that the server misses what the next edit builds on.
+   */
+  relay(from: SimulatedClient): void {
+    const way = this.random.int(3)
+    if (way === 2) {
+      Y.applyUpdate(this.doc, Y.encodeStateAsUpdate(from.doc, Y.encodeStateVector(this.doc)), 'server')
+      for (let i = this.random.int(3); i > 0; i--) this.edit()
+      this.askSaved()
+    } else if (from.emitted.length > 0) {
+      const update = this.random.pick(from.emitted.slice(-6))
+      if (way === 0) Y.applyUpdate(this.doc, update, 'relay')
+      else this.wire?.toServer.push(message(0, 2, update))
+    }
   }
 
   /** Handles a frame; returns what the answer to a question about saving was about. */

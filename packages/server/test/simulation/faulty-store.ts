@@ -37,6 +37,8 @@ export class FaultyStore {
   readonly oracles = new Map<string, LogOracle>()
   readonly counts = { appends: 0, failures: 0, lies: 0, hangs: 0, checkpoints: 0 }
   rates: FaultRates = noFaults
+  /** What was wrong with something that was to be stored; the server must not take this for a fault of the store. */
+  failure: unknown
   readonly #inner: DocumentStore
   readonly #clock: VirtualClock
   readonly #random: SeededRandom
@@ -105,16 +107,20 @@ export class FaultyStore {
     const refused = new Set(batch.filter(() => this.#random.chance(rates.documentFails)))
     const written = batch.filter((append) => !refused.has(append))
     const results = written.length === 0 ? [] : await this.#inner.append(written)
-    written.forEach(({ documentId, entries }, index) => {
-      const result = results[index]
-      if (result?.ok === true) this.#oracle(documentId, result.incarnation).append(result.first, entries)
-    })
-    batch.forEach(({ entries }, at) =>
-      entries.forEach(({ update }, index) => {
-        if (!Buffer.from(update).equals(bytes[at]?.[index] ?? new Uint8Array()))
-          throw new Error('Bytes were changed while they were being written')
-      }),
-    )
+    try {
+      written.forEach(({ documentId, entries }, index) => {
+        const result = results[index]
+        if (result?.ok === true) this.#oracle(documentId, result.incarnation).append(result.first, entries)
+      })
+      batch.forEach(({ entries }, at) =>
+        entries.forEach(({ update }, index) => {
+          if (!Buffer.from(update).equals(bytes[at]?.[index] ?? new Uint8Array()))
+            throw new Error('Bytes were changed while they were being written')
+        }),
+      )
+    } catch (error) {
+      this.failure ??= error
+    }
     if (this.#random.chance(rates.appendLies)) {
       counts.lies++
       throw new PolyphonyError('store-failed', 'The simulated store lost its answer.')

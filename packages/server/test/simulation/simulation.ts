@@ -166,6 +166,7 @@ export class Simulation {
   /** Lets everything happen that can happen at this instant. */
   async #settle(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve))
+    this.#failure ??= this.#store.failure
     if (this.#failure !== undefined) throw this.#failure
   }
 
@@ -176,7 +177,7 @@ export class Simulation {
     else if (dice < 620) this.#clock.runNext(random.int(30))
     else if (dice < 720) this.#clientEdits()
     else if (dice < 745) random.pick(this.#clients).askSaved()
-    else if (dice < 775) this.#relay()
+    else if (dice < 795) this.#relay()
     else if (dice < 855) this.#serverEdit()
     else if (dice < 870) this.#submit()
     else if (dice < 920) this.#read()
@@ -313,8 +314,7 @@ export class Simulation {
   #relay(): void {
     const from = this.#random.pick(this.#clients)
     const others = this.#clients.filter((other) => other !== from && other.documentId === from.documentId)
-    if (from.emitted.length > 0 && others.length > 0)
-      this.#random.pick(others).relay(this.#random.pick(from.emitted.slice(-6)))
+    if (others.length > 0) this.#random.pick(others).relay(from)
   }
 
   #comeOrGo(): void {
@@ -422,6 +422,12 @@ export class Simulation {
     for (const earlier of seen.slice(-3)) {
       if (earlier.incarnation !== incarnation) continue
       try {
+        const then = view.read({ at: new Version(earlier.revision) })
+        if (!isDeepStrictEqual(then, earlier.json))
+          throw new Error(
+            `${documentId} at ${earlier.revision} was ${JSON.stringify(earlier.json)}; now it is said to have been ` +
+              JSON.stringify(then),
+          )
         const patch = view.diff(new Version(earlier.revision))
         this.counts.diffs++
         const made = applied(patch, earlier.json)
@@ -707,8 +713,7 @@ function patchOf(state: JsonValue, author: string, random: SeededRandom): JsonPa
 /** What a client makes of a patch: an error as text when it cannot be applied. */
 function applied(patch: JsonPatch, json: JsonValue): JsonValue {
   try {
-    return fastJsonPatch.applyPatch(structuredClone(json), structuredClone(patch) as never[])
-      .newDocument as JsonValue
+    return fastJsonPatch.applyPatch(structuredClone(json), structuredClone(patch) as never[]).newDocument
   } catch (error) {
     return { error: String(error) }
   }
