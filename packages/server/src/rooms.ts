@@ -20,6 +20,7 @@ import {
 import type { JsonViewOptions } from '@polyphony/translator'
 import { concatBytes } from './bytes.ts'
 import { Checkpointer } from './checkpointer.ts'
+import { clientIdOf } from './client-id.ts'
 import { Committer } from './committer.ts'
 import type { Compactor } from './compaction.ts'
 import type { DocumentHandle, Documents } from './document-handle.ts'
@@ -175,6 +176,7 @@ export class Rooms implements Documents {
     if (open !== undefined) return open
     const loading = this.#loading.get(documentId)
     if (loading !== undefined) return loading
+    this.#makeRoom()
     const loaded = this.#exclusively(documentId, () => this.#create(documentId)).finally(() =>
       this.#loading.delete(documentId),
     )
@@ -183,7 +185,6 @@ export class Rooms implements Documents {
   }
 
   async #create(documentId: string): Promise<OpenRoom> {
-    this.#makeRoom()
     const { logger, telemetry } = this.#options
     const startedAt = performance.now()
     const { room, leave } = await this.#join(documentId)
@@ -251,13 +252,13 @@ export class Rooms implements Documents {
         projection: projection(documentId),
         isShared: store.subscribe !== undefined,
         relayAwareness: presence === undefined ? undefined : (message) => presence.send(message),
-        clientId: (incarnation) => mix(this.#processId, incarnation ?? ''),
+        clientId: (incarnation) => clientIdOf(this.#processId, incarnation),
         renewClientId: () => {
           this.#processId = this.#options.random.uint32()
         },
         onBroken: (error) => {
           logger.warn({ documentId, code: error.code }, 'room closed: its log was ended by somebody else')
-          if (this.#open.get(documentId)?.room === room) this.#forget(documentId)
+          if (this.#open.get(documentId)?.room === room) this.#discard(documentId, error)
         },
         onCommitted: () => this.#checkpointer.consider(room),
       },
@@ -375,16 +376,4 @@ function deleted(documentId: string): PolyphonyError {
     `"${documentId}" was deleted; only creating it explicitly brings a new one into being.`,
     { documentId },
   )
-}
-
-/**
- * A Yjs client id for one life of a document: replicas of an earlier life may still be about, and an id must never stand
- * for two different things. (FNV-1a with a final mix.)
- */
-function mix(processId: number, incarnation: string): number {
-  let hash = processId ^ 0x811c9dc5
-  for (let at = 0; at < incarnation.length; at++)
-    hash = Math.imul(hash ^ incarnation.charCodeAt(at), 0x01000193)
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  return (hash ^ (hash >>> 13)) >>> 0
 }
