@@ -10,7 +10,7 @@ describe('jsonEquals', () => {
         : typeof value === 'object' && value !== null
           ? Object.fromEntries(
               Object.entries(value)
-                .map(([k, v]) => [k, sort(v)])
+                .map(([k, v]): [string, unknown] => [k, sort(v)])
                 .toSorted(([a], [b]) => (a < b ? -1 : 1)),
             )
           : value
