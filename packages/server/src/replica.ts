@@ -7,6 +7,9 @@ import type { Increment } from './frontier.ts'
 /** The origin of transactions that bring committed entries into a replica. */
 export const committedOrigin = Symbol('committed')
 
+/** The versions that patches can be anchored to and feeds resumed from, unless a projection says otherwise. */
+const retained = { versions: 10_000, ms: 3_600_000, bytes: 32 << 20 }
+
 export interface ReplicaOptions {
   /** The checkpoint that the replica starts from; empty for none. */
   readonly base: Uint8Array
@@ -45,7 +48,7 @@ export class Replica {
       revision: options.baseRevision,
       stateVector: Y.decodeStateVector(Y.encodeStateVector(this.#doc)),
     })
-    this.view = new JsonView(this.#doc, { ...options.projection, log: this.#log })
+    this.view = new JsonView(this.#doc, { retain: retained, ...options.projection, log: this.#log })
     // One by one: a version from before a restart may name any of them, and what a merge implies must stand at its own.
     for (const entry of options.tail) this.apply([entry])
     // Only now: a document that receives structs of its own client id believes that somebody else uses it.
