@@ -164,6 +164,10 @@ function levelError(error: unknown): PolyphonyError {
   }
   if (codes.includes('LEVEL_CORRUPTION'))
     return new PolyphonyError('store-corrupt', `The database is damaged: ${message}`, { cause: error })
+  if (codes.includes('LEVEL_SNAPSHOT_NOT_OPEN') || codes.includes('LEVEL_ITERATOR_NOT_OPEN')) {
+    const text = 'The database was opened again after a failed write while this was read: read again.'
+    return new PolyphonyError('store-failed', text, { cause: error })
+  }
   return new PolyphonyError('store-failed', `The database failed: ${message}`, { cause: error })
 }
 
