@@ -9,16 +9,15 @@ import {
   type Telemetry,
 } from '@polyphony/core'
 import {
-  isCheckpoint,
+  documentDeleted,
+  isTailLost,
   type DocumentInfo,
   type DocumentStore,
   type Bus,
-  type EntryMeta,
   type ListQuery,
   type Unsubscribe,
 } from '@polyphony/storage'
 import type { JsonViewOptions } from '@polyphony/translator'
-import { concatBytes } from './bytes.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { clientIdOf } from './client-id.ts'
 import { Committer } from './committer.ts'
@@ -28,6 +27,8 @@ import { Room } from './room.ts'
 import { PresenceRelay } from './presence-relay.ts'
 import { RoomHandle } from './room-handle.ts'
 import type { RoomState } from './room-options.ts'
+import { readRoomState } from './room-state.ts'
+import { restoreTail } from './tail-recovery.ts'
 
 export interface RoomsOptions {
   /** A store that is shared with other nodes is followed: rooms apply only what its log brings. */
@@ -127,7 +128,7 @@ export class Rooms implements Documents {
     parseDocumentId(documentId)
     await this.#exclusively(documentId, async () => {
       await this.#options.store.delete(documentId)
-      const error = deleted(documentId)
+      const error = documentDeleted(documentId)
       this.#discard(documentId, error, error)
     })
     this.#options.logger.info({ documentId }, 'document deleted')
@@ -200,7 +201,7 @@ export class Rooms implements Documents {
   async #join(documentId: string): Promise<Pick<OpenRoom, 'room' | 'leave'>> {
     const { store, bus } = this.#options
     for (let tries = 1; ; tries++) {
-      const state = await readState(store, documentId)
+      const state = await readRoomState(store, documentId)
       if (this.#closedBy !== undefined) throw this.#closedBy
       const presence =
         bus === undefined ? undefined : new PresenceRelay({ ...this.#options, bus, documentId })
@@ -321,6 +322,25 @@ export class Rooms implements Documents {
     this.#forget(documentId)
     open.room.close(error, inFlight)
     void this.#exclusively(documentId, () => this.committer.settled(open.room))
+    if (isTailLost(error)) void this.#restoreTail(open.room)
+  }
+
+  async #restoreTail(lost: Room): Promise<void> {
+    const { documentId } = lost
+    try {
+      const { room, leave } = await this.enter(documentId)
+      await restoreTail(lost, room).finally(leave)
+      this.#options.logger.warn(
+        { documentId, revision: room.revision },
+        'entries that the store had lost are back',
+      )
+    } catch (error) {
+      // Clients that hold them send them again.
+      this.#options.logger.error(
+        { documentId, error: String(error) },
+        'entries that the store has lost are not back',
+      )
+    }
   }
 
   /** Loading, creating and deleting one document happen one after another. */
@@ -337,43 +357,4 @@ export class Rooms implements Documents {
     })
     return result
   }
-}
-
-/** Another node may delete and create the document while it is read; then what was read belongs to no life of it. */
-async function readState(store: DocumentStore, documentId: string): Promise<RoomState> {
-  for (let tries = 0; tries < 3; tries++) {
-    const state = await readOnce(store, documentId)
-    const head = await store.head(documentId)
-    if (head?.incarnation === state.incarnation) return state
-  }
-  throw new PolyphonyError('store-failed', `"${documentId}" changes its incarnation while it is read.`, {
-    documentId,
-  })
-}
-
-async function readOnce(store: DocumentStore, documentId: string): Promise<RoomState> {
-  const head = await store.head(documentId)
-  if (head?.tombstone !== undefined) throw deleted(documentId)
-  const tail: { revision: number; update: Uint8Array; meta: EntryMeta }[] = []
-  let base: Uint8Array = new Uint8Array()
-  let baseRevision = 0
-  for await (const item of store.read(documentId)) {
-    if (isCheckpoint(item)) {
-      const chunks: Uint8Array[] = []
-      for await (const chunk of item.state) chunks.push(chunk)
-      base = concatBytes(chunks)
-      baseRevision = item.revision
-    } else {
-      tail.push(item)
-    }
-  }
-  return { incarnation: head?.incarnation, base, baseRevision, tail }
-}
-
-function deleted(documentId: string): PolyphonyError {
-  return new PolyphonyError(
-    'document-deleted',
-    `"${documentId}" was deleted; only creating it explicitly brings a new one into being.`,
-    { documentId },
-  )
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { openRedisBus, openRedisStore } from '@polyphony/storage-redis'
 import { findRedis } from '@polyphony/test-services'
+import { Redis } from 'ioredis'
 import { afterAll, beforeEach, describe } from 'vitest'
 import { nodeLossTests } from './shared/node-loss.ts'
 import { sharedStoreTests } from './shared/scenarios.ts'
@@ -13,9 +14,28 @@ beforeEach(() => {
 })
 
 describe('two servers on one Redis', () => {
-  sharedStoreTests(async () => ({
-    store: await openRedisStore(service.url, { prefix }),
-    bus: await openRedisBus(service.url, { prefix }),
-  }))
+  sharedStoreTests(
+    async () => ({
+      store: await openRedisStore(service.url, { prefix, pollMs: 500 }),
+      bus: await openRedisBus(service.url, { prefix }),
+    }),
+    loseTail,
+  )
   nodeLossTests(() => ({ kind: 'redis', url: service.url, place: prefix }))
 })
+
+async function loseTail(documentId: string, revision: number): Promise<void> {
+  const admin = new Redis(service.url)
+  const base = `${prefix}:{${documentId}}:`
+  await admin.call('eval', loseTailScript, 2, `${base}head`, `${base}log`, revision)
+  admin.disconnect()
+}
+
+const loseTailScript = `
+local last
+for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do
+  if tonumber(string.match(entry[1], '^%d+')) > tonumber(ARGV[1]) then redis.call('XDEL', KEYS[2], entry[1])
+  else last = entry end
+end
+redis.call('XSETID', KEYS[2], last[1])
+redis.call('HSET', KEYS[1], 'revision', ARGV[1], 'mark', last[2][2])`

@@ -1,8 +1,8 @@
 import { PolyphonyError, type Random } from '@polyphony/core'
 import {
-  incarnationMismatch,
   refuseAppend,
   refuseAppendAt,
+  tailLost,
   type Append,
   type AppendResult,
   type Head,
@@ -39,6 +39,7 @@ interface Written extends Record<string, unknown> {
 interface Found extends Record<string, unknown> {
   readonly id: string
   readonly incarnation: string
+  readonly continues: string | null
   readonly revision: number
   readonly deleted_at_ms: number | null
   readonly broken: boolean
@@ -103,7 +104,7 @@ export class PostgresAppender {
     this.#lookStatement = {
       name: 'look',
       text: `
-        SELECT d.id, d.incarnation, d.revision::float8 AS revision, d.deleted_at_ms::float8 AS deleted_at_ms, ${isBroken(entries)} AS broken
+        SELECT d.id, d.incarnation, d.continues, d.revision::float8 AS revision, d.deleted_at_ms::float8 AS deleted_at_ms, ${isBroken(entries)} AS broken
         FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[]) AS i(id, seen_incarnation, seen_revision, seen_mark)
         JOIN ${documents} d ON d.id = i.id`,
     }
@@ -243,10 +244,13 @@ export class PostgresAppender {
         await renew(documentId, row.incarnation)
         // Otherwise it is tried again, and written under the new incarnation.
         if (incarnation !== undefined)
-          results.set(append, { ok: false, error: incarnationMismatch(documentId, incarnation, undefined) })
+          results.set(append, { ok: false, error: tailLost(documentId, incarnation) })
         continue
       }
-      const error = refuseAppendAt(append, row === undefined ? undefined : headOf(row))
+      const error =
+        incarnation !== undefined && incarnation === row?.continues
+          ? tailLost(documentId, incarnation)
+          : refuseAppendAt(append, row === undefined ? undefined : headOf(row))
       if (error !== undefined) results.set(append, { ok: false, error })
       else if (row === undefined) absent.push(append)
     }

@@ -46,6 +46,7 @@ interface HeadRow extends Record<string, unknown> {
 interface TailRow extends Record<string, unknown> {
   readonly number: string | number
   readonly incarnation: string
+  readonly continues: string | null
   readonly head: number
   readonly first: number
   readonly deleted: boolean
@@ -231,7 +232,7 @@ function statementsOf({ documents, entries, states, chunks }: PostgresTables) {
     tails: {
       name: 'tails',
       text: `
-        SELECT i.number, d.incarnation, d.revision::float8 AS head, d.first::float8 AS first, d.deleted_at_ms IS NOT NULL AS deleted,
+        SELECT i.number, d.incarnation, d.continues, d.revision::float8 AS head, d.first::float8 AS first, d.deleted_at_ms IS NOT NULL AS deleted,
           ${isBroken(entries)} AS broken, t.revision::float8 AS revision, t.mark, t.record
         FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[])
           WITH ORDINALITY AS i(id, after, up_to, seen_incarnation, seen_revision, seen_mark, number)
@@ -280,6 +281,7 @@ function tailOf(documentId: string, rows: readonly TailRow[]): LogTail | Polypho
   const [row] = rows
   if (row === undefined) return { state: 'absent' }
   const { incarnation, head, first } = row
+  const continues = row.continues ?? undefined
   if (row.deleted) return { state: 'deleted' }
   if (row.broken) return { state: 'broken', incarnation }
   try {
@@ -289,6 +291,7 @@ function tailOf(documentId: string, rows: readonly TailRow[]): LogTail | Polypho
     return {
       state: 'open',
       incarnation,
+      continues,
       revision: head,
       first,
       entries,

@@ -171,7 +171,7 @@ export class PostgresStore implements DocumentStore {
       const incarnation = this.#random.hex(8)
       const rows = await this.#database.query(
         `INSERT INTO ${this.#tables.documents} AS d (id, incarnation) VALUES ($1, $2)
-         ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, revision = 0, first = 1, end_offset = 0, mark = NULL,
+         ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, continues = NULL, revision = 0, first = 1, end_offset = 0, mark = NULL,
            deleted_at_ms = NULL
          WHERE d.deleted_at_ms IS NOT NULL RETURNING d.id`,
         [parseDocumentId(documentId), incarnation],
@@ -257,7 +257,7 @@ export class PostgresStore implements DocumentStore {
 
   async #renew(documentId: string, incarnation: string): Promise<void> {
     await this.#database.query(
-      `UPDATE ${this.#tables.documents} SET incarnation = $3 WHERE id = $1 AND incarnation = $2 AND deleted_at_ms IS NULL`,
+      `UPDATE ${this.#tables.documents} SET incarnation = $3, continues = $2 WHERE id = $1 AND incarnation = $2 AND deleted_at_ms IS NULL`,
       [documentId, incarnation, this.#random.hex(8)],
     )
     this.#positions.forget(documentId)

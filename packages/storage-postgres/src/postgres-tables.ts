@@ -34,6 +34,7 @@ function steps({ documents, entries, states, chunks, garbage }: PostgresTables):
        id text COLLATE "C" PRIMARY KEY,
        key bigint GENERATED ALWAYS AS IDENTITY,
        incarnation text NOT NULL,
+       continues text,
        revision bigint NOT NULL DEFAULT 0,
        first bigint NOT NULL DEFAULT 1,
        end_offset bigint NOT NULL DEFAULT 0,

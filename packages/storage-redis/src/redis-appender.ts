@@ -3,9 +3,9 @@ import { Cluster } from 'ioredis'
 import {
   encodeEntry,
   encodeMeta,
-  incarnationMismatch,
   refuseAppend,
   refuseAppendAt,
+  tailLost,
   type Append,
   type AppendResult,
   type LogFollower,
@@ -186,11 +186,13 @@ export class RedisAppender {
       if (append.incarnation !== undefined || isRetry)
         return {
           ok: false,
-          error: incarnationMismatch(documentId, append.incarnation ?? incarnation, undefined),
+          error: tailLost(documentId, append.incarnation ?? incarnation),
         }
       const [again] = await this.#run(client, [append], mark)
       return this.#settle(client, append, mark, again, true)
     }
+    if (append.incarnation !== undefined && append.incarnation === text(reply[4]))
+      return { ok: false, error: tailLost(documentId, append.incarnation) }
     const error =
       refuseAppendAt(append, describedHead(reply)) ?? refused(`Redis refused the append to "${documentId}".`)
     return { ok: false, error }

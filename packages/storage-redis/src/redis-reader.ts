@@ -234,12 +234,21 @@ function decodeTail(documentId: string, reply: readonly unknown[]): LogTail {
   const incarnation = text(reply[1])
   if (state === 'broken') return { state, incarnation }
   let mark: string | undefined
-  const entries = reply.slice(4).map((item) => {
+  const continues = text(reply[4])
+  const entries = reply.slice(5).map((item) => {
     const [id, entryMark, record] = parts(item)
     mark = text(entryMark)
     return entryOf(documentId, Number.parseInt(text(id), 10), bytes(record))
   })
-  return { state: 'open', incarnation, revision: number(reply[2]), first: number(reply[3]), entries, mark }
+  return {
+    state: 'open',
+    incarnation,
+    revision: number(reply[2]),
+    first: number(reply[3]),
+    continues: continues === '' ? undefined : continues,
+    entries,
+    mark,
+  }
 }
 
 function entryOf(documentId: string, revision: number, record: Buffer): LogEntry {

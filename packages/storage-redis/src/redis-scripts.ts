@@ -29,12 +29,12 @@ end
 
 const readHead = `
 local function readHead(key)
-  local f = redis.call('HMGET', key, 'incarnation', 'revision', 'end', 'first', 'mark', 'deletedAtMs', 'checkpoint', 'checkpointSet')
+  local f = redis.call('HMGET', key, 'incarnation', 'revision', 'end', 'first', 'mark', 'deletedAtMs', 'checkpoint', 'checkpointSet', 'continues')
   return { incarnation = f[1] or nil, revision = tonumber(f[2] or '0'), ['end'] = tonumber(f[3] or '0'), first = tonumber(f[4] or '1'),
-    mark = f[5] or nil, deletedAtMs = f[6] or nil, checkpoint = tonumber(f[7] or '0'), set = f[8] or nil }
+    mark = f[5] or nil, deletedAtMs = f[6] or nil, checkpoint = tonumber(f[7] or '0'), set = f[8] or nil, continues = f[9] or '' }
 end
 local function describe(status, head)
-  return { status, head.incarnation or '', int(head.revision), head.deletedAtMs or '' }
+  return { status, head.incarnation or '', int(head.revision), head.deletedAtMs or '', head.continues }
 end
 `
 
@@ -43,7 +43,7 @@ const prelude = format + isBroken + readHead
 /**
  * KEYS head, log. ARGV incarnation or '', expected revision or '', incarnation if new, channel, mark, seen incarnation,
  * seen revision, seen mark, then for each entry its update's bytes and its record.
- * Gives `ok` incarnation first last, or `refused`/`broken` incarnation revision deletedAtMs.
+ * Gives `ok` incarnation first last, or `refused`/`broken` incarnation revision deletedAtMs continues.
  */
 export const appendScript = script(
   2,
@@ -67,8 +67,8 @@ return { 'ok', incarnation, int(head.revision + 1), int(revision) }`,
 
 /**
  * KEYS head, log. ARGV after, last revision or '', most bytes, seen incarnation, seen revision, seen mark.
- * Gives `absent`, `deleted`, `broken` incarnation, or `open` incarnation revision first, then [id, mark, record]…: at
- * least one entry if there is one, and more until the bytes are exceeded.
+ * Gives `absent`, `deleted`, `broken` incarnation, or `open` incarnation revision first continues, then [id, mark,
+ * record]…: at least one entry if there is one, and more until the bytes are exceeded.
  */
 export const tailScript = script(
   2,
@@ -77,7 +77,7 @@ local head = readHead(KEYS[1])
 if not head.incarnation then return { 'absent' } end
 if head.deletedAtMs then return { 'deleted' } end
 if isBroken(KEYS[2], head, ARGV[4], ARGV[5], ARGV[6]) then return { 'broken', head.incarnation } end
-local result = { 'open', head.incarnation, int(head.revision), int(head.first) }
+local result = { 'open', head.incarnation, int(head.revision), int(head.first), head.continues }
 local from, to = tonumber(ARGV[1]) + 1, head.revision
 if ARGV[2] ~= '' then to = math.min(to, tonumber(ARGV[2])) end
 local bytes, count, most = 0, 4, tonumber(ARGV[3])
@@ -163,7 +163,7 @@ export const renewScript = script(
   `${prelude}
 local head = readHead(KEYS[1])
 if head.incarnation ~= ARGV[1] or head.deletedAtMs then return { 'none' } end
-redis.call('HSET', KEYS[1], 'incarnation', ARGV[2])
+redis.call('HSET', KEYS[1], 'incarnation', ARGV[2], 'continues', ARGV[1])
 redis.call('PUBLISH', ARGV[3], '- ' .. ARGV[2] .. ' ' .. int(head.revision))
 return { 'ok' }`,
 )

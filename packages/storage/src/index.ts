@@ -66,3 +66,4 @@ export {
 export { sharded } from './sharded.ts'
 export { SharedMemoryStore } from './shared-memory-store.ts'
 export { followDecoded, StoreWrapper, type Subscribe, type SubscribeCall } from './store-wrapper.ts'
+export { isTailLost, tailLost } from './tail-lost.ts'

@@ -1,9 +1,9 @@
 import { PolyphonyError, toPolyphonyError, type Clock, type Logger, type Random } from '@polyphony/core'
-import { incarnationMismatch } from './append-check.ts'
 import type { LogEntry, LogListener, Revision, SubscribeOptions, Unsubscribe } from './document-store.ts'
 import { LogSubscription, type LogDelivery } from './log-subscription.ts'
 import type { LogPosition } from './log-position.ts'
 import type { LogTail, TailRequest, TailSource } from './log-tail.ts'
+import { tailLost } from './tail-lost.ts'
 
 export interface LogFollowerOptions {
   readonly source: TailSource
@@ -223,7 +223,7 @@ export class LogFollower {
       'the log has lost its tail; it goes on as a new incarnation',
     )
     await this.#options.source.renew(documentId, tail.incarnation)
-    return incarnationMismatch(documentId, tail.incarnation, undefined)
+    return tailLost(documentId, tail.incarnation)
   }
 
   #drop(subscription: LogSubscription): void {

@@ -3,6 +3,7 @@ import { documentDeleted, incarnationMismatch } from './append-check.ts'
 import type { LogEntry, LogListener, Revision } from './document-store.ts'
 import type { LogPosition } from './log-position.ts'
 import type { LogTail, TailRequest } from './log-tail.ts'
+import { tailLost } from './tail-lost.ts'
 
 export interface LogSubscriptionOptions {
   readonly documentId: string
@@ -75,7 +76,12 @@ export class LogSubscription {
     const wanted = this.#incarnation
     if (tail.state === 'deleted') return documentDeleted(documentId)
     const found = tail.state === 'open' ? tail.incarnation : undefined
-    if (wanted !== undefined && wanted !== found) return incarnationMismatch(documentId, wanted, found)
+    if (wanted !== undefined && wanted !== found) {
+      const continues = tail.state === 'open' ? tail.continues : undefined
+      return continues === wanted
+        ? tailLost(documentId, wanted)
+        : incarnationMismatch(documentId, wanted, found)
+    }
     if (tail.state === 'absent') return undefined
     this.#incarnation = found
     if (this.#after + 1 < tail.first && this.#after < tail.revision) return expired(documentId, this.#after)

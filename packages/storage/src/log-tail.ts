@@ -29,6 +29,8 @@ export type LogTail =
       readonly revision: Revision
       /** The oldest entry that is retained, or would be if there were one. */
       readonly first: Revision
+      /** The incarnation before, if the log has lost its tail in it and so became this one. */
+      readonly continues?: string | undefined
       /** Entries from the one after `after` on, or from `first` if that is later; not always up to the head. */
       readonly entries: readonly LogEntry[]
       /** The mark of the last of `entries`. */

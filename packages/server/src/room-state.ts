@@ -1,0 +1,38 @@
+import { PolyphonyError } from '@polyphony/core'
+import { documentDeleted, isCheckpoint, type DocumentStore, type EntryMeta } from '@polyphony/storage'
+import { concatBytes } from './bytes.ts'
+import type { RoomState } from './room-options.ts'
+
+/**
+ * Reads what a room starts from. Another node may delete and create the document meanwhile; then what was read belongs to
+ * no life of it, and is read again. Rejects with `document-deleted` for a tombstone.
+ */
+export async function readRoomState(store: DocumentStore, documentId: string): Promise<RoomState> {
+  for (let tries = 0; tries < 3; tries++) {
+    const state = await readOnce(store, documentId)
+    const head = await store.head(documentId)
+    if (head?.incarnation === state.incarnation) return state
+  }
+  throw new PolyphonyError('store-failed', `"${documentId}" changes its incarnation while it is read.`, {
+    documentId,
+  })
+}
+
+async function readOnce(store: DocumentStore, documentId: string): Promise<RoomState> {
+  const head = await store.head(documentId)
+  if (head?.tombstone !== undefined) throw documentDeleted(documentId)
+  const tail: { revision: number; update: Uint8Array; meta: EntryMeta }[] = []
+  let base: Uint8Array = new Uint8Array()
+  let baseRevision = 0
+  for await (const item of store.read(documentId)) {
+    if (isCheckpoint(item)) {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of item.state) chunks.push(chunk)
+      base = concatBytes(chunks)
+      baseRevision = item.revision
+    } else {
+      tail.push(item)
+    }
+  }
+  return { incarnation: head?.incarnation, base, baseRevision, tail }
+}
