@@ -5,7 +5,7 @@ const docs = new URL('../', import.meta.url)
 
 /** Pages in reading order. One that is not written yet is left out, one that is not named here comes last. */
 const groups = [
-  { text: 'Begin', pages: ['quick-start', 'architecture', 'configuration'] },
+  { text: 'Begin', pages: ['quick-start', 'architecture', 'configuration', 'migration', 'operations'] },
   {
     text: 'Reference',
     pages: ['http-api', 'websocket', 'ag-ui', 'authorization', 'limits', 'errors', 'metrics'],
@@ -19,7 +19,7 @@ export default defineConfig({
   cleanUrls: true,
   lastUpdated: false,
   // Files of the repository beside this folder.
-  ignoreDeadLinks: [/^\.\/(\.\.\/)+(packages|apps|bench)\//],
+  ignoreDeadLinks: [/^\.\/(\.\.\/)+(packages|apps|bench|ops)\//],
   head: [['link', { rel: 'icon', href: '/icon.svg', type: 'image/svg+xml' }]],
   themeConfig: {
     logo: '/icon.svg',

@@ -33,7 +33,7 @@ async function main(args: readonly string[], env: Environment): Promise<number> 
       case 'keys':
         return keys(rest)
       case 'import':
-        return await importDocuments(rest)
+        return await importDocuments(rest, env)
     }
   } catch (error) {
     if (error instanceof UsageError) {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { importOptions, type ImportOptionSpec } from './import-options.ts'
-import { optionNames, optionSpec } from './options.ts'
+import { importOptions, importSettings } from './import-options.ts'
+import { optionNames, optionSpec, type OptionName } from './options.ts'
 import { tokenOptions } from './token-options.ts'
 
 const commands = {
@@ -53,11 +53,11 @@ export function helpOf(command: string | undefined): string {
       )}\n\nTo rotate: add a line at the end and give every node the file; then move that line to the top. What was\nwritten under older keys stays readable as long as their lines are there.`
     case 'import':
       return `polyphony import --from SOURCE --store STORE [options]\n\n${commands.import}. The source is only read; stop its server first, and that of the\nstore if it is level:. Running it again goes on where it ended, and changes nothing that is there.\n\n${table(
-        importOptions.map(({ flag, value, meaning }: ImportOptionSpec) => [
+        importOptions.map(({ flag, value, meaning }) => [
           value === undefined ? `--${flag}` : `--${flag} ${value}`,
           `${meaning}.`,
         ]),
-      )}`
+      )}\n\nSettings of the server that the store is for, so that both open it alike:\n\n${settingsHelp(importSettings)}`
   }
 }
 
@@ -66,9 +66,9 @@ function overview(): string {
   return `polyphony COMMAND [options]\n\nPeople and AI agents on one durable document.\n\n${list}\n\n  polyphony help COMMAND and polyphony COMMAND --help say more; --version prints the version.`
 }
 
-function settingsHelp(): string {
+function settingsHelp(names: readonly OptionName[] = optionNames): string {
   return table(
-    optionNames.map((name) => {
+    names.map((name) => {
       const spec = optionSpec(name)
       const value = spec.default === undefined ? '' : ` Default: ${spec.default}.`
       const many = spec.many === undefined ? '' : ' May be repeated.'

@@ -1,3 +1,5 @@
+import type { OptionName } from './options.ts'
+
 /** One option of `polyphony import`. */
 export interface ImportOptionSpec {
   readonly flag: string
@@ -6,18 +8,13 @@ export interface ImportOptionSpec {
   readonly meaning: string
 }
 
-/** The options of `polyphony import`, for its help and the documentation. */
-export const importOptions = [
+/** The options that only `polyphony import` has, for its parser, its help and the documentation. */
+export const importOptions: readonly ImportOptionSpec[] = [
   {
     flag: 'from',
     value: 'SOURCE',
     meaning:
       'Where documents come from: "y-leveldb:DIRECTORY", "y-redis:redis://HOST:PORT" (npm y-redis 1.0), or "json:PATH", a file or a directory of *.json',
-  },
-  {
-    flag: 'store',
-    value: 'STORE',
-    meaning: 'Where they go: "level:DIRECTORY", "redis://HOST:PORT" or "postgres://HOST/DATABASE"',
   },
   { flag: 'prefix', value: 'TEXT', meaning: 'Put before every document id, such as "notes/"' },
   { flag: 'dry-run', meaning: 'Say what would happen, and write nothing' },
@@ -37,13 +34,16 @@ export const importOptions = [
     meaning:
       'Import documents although the source has lost some of their edits; what builds on those is left behind',
   },
-  {
-    flag: 'projections',
-    value: 'JSON',
-    meaning: 'The projections of the server, so that JSON becomes what they expect',
-  },
-  {
-    flag: 'allow-volatile',
-    meaning: 'Accept a Redis or PostgreSQL that may lose what it acknowledged',
-  },
-] as const satisfies readonly ImportOptionSpec[]
+]
+
+/** The settings of a server that an import takes too, in the same places: they say how the store is to be opened. */
+export const importSettings: readonly OptionName[] = [
+  'store',
+  'fsync',
+  'compress',
+  'encryptionKeys',
+  'allowVolatile',
+  'projections',
+  'limits',
+  'config',
+]

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { errorTable, limitTable } from '@polyphony/core'
 import { metricSpecs } from '@polyphony/server'
 import { describe, expect, it } from 'vitest'
+import { importOptions } from '../src/import-options.ts'
 import { optionNames, optionSpec } from '../src/options.ts'
 import { tokenOptions } from '../src/token-options.ts'
 
@@ -26,6 +27,13 @@ const tables: Readonly<Record<string, readonly string[]>> = {
   'configuration.md token': table(
     ['flag', 'meaning'],
     tokenOptions.map(({ flag, value, meaning }) => [code(`--${flag} ${value}`), meaning]),
+  ),
+  'migration.md import': table(
+    ['flag', 'meaning'],
+    importOptions.map(({ flag, value, meaning }) => [
+      code(value === undefined ? `--${flag}` : `--${flag} ${value}`),
+      meaning,
+    ]),
   ),
   'limits.md limits': table(
     ['name', 'default', 'unit', 'error', 'limits'],

@@ -109,7 +109,11 @@ describe('polyphony import from y-redis', () => {
     expect(gone).toMatchObject({ code: 1, out: '' })
     expect(gone.err).toMatch(/^polyphony: The Redis at redis:.* cannot be used: .*ECONNREFUSED.*\n$/)
     const refused = await runCommand([
-      ...['import', '--from', `y-redis:${redis.url}`, '--store', 'redis://u:hush@127.0.0.1:1'],
+      'import',
+      '--from',
+      `y-redis:${redis.url}`,
+      '--store',
+      'redis://u:hush@127.0.0.1:1',
     ])
     expect(refused).toMatchObject({ code: 1, out: '' })
     expect(gone.err + refused.err).not.toContain('hush')
