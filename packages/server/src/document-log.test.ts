@@ -40,7 +40,8 @@ function logOf(updates: readonly Uint8Array[], rebaseAt?: number): DocumentLog {
   const frontier = new Frontier(limits)
   updates.forEach((update, index) => {
     const { fresh } = frontier.admit(readUpdate(update, limits, false))
-    if (fresh !== undefined) log.append({ revision: index + 1, update, increment: fresh.increment })
+    if (fresh !== undefined)
+      log.append({ revision: index + 1, update, increment: fresh.increment, committedAtMs: 0 })
     // Joins in between, so that what they share has to be extended.
     if (index % 7 === 0) log.encode()
     if (index + 1 === rebaseAt) log.rebase(log.revision, [compact(log.encode()).state])

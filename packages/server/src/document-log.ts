@@ -10,6 +10,7 @@ export interface CommittedEntry {
   readonly revision: number
   readonly update: Uint8Array
   readonly increment: Increment
+  readonly committedAtMs: number
 }
 
 /** A document's bytes in memory: the newest checkpoint and the log above it. Serves joiners without a `Y.Doc`. */

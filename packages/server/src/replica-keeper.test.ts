@@ -56,6 +56,7 @@ describe('ReplicaKeeper', () => {
       revision: log.revision + 1,
       update,
       increment: fresh?.increment ?? { clocks: new Map(), deletes: new IdSet() },
+      committedAtMs: clock.now(),
     }
     log.append(entry)
     keeper.advance(entry, [madeBy])

@@ -191,13 +191,14 @@ export class ReplicaKeeper {
   #current(): Replica {
     this.#usedAt = this.#options.clock.now()
     if (this.#replica === undefined) {
-      const { log, clientId, projection, onImpliedDeletes } = this.#options
+      const { log, clock, clientId, projection, onImpliedDeletes } = this.#options
       this.#backlog = []
       this.#replica = new Replica({
         base: log.base,
         baseRevision: log.baseRevision,
         tail: log.tail,
         clientId: clientId(),
+        clock,
         projection,
         onImpliedDeletes,
       })
@@ -221,7 +222,7 @@ export class ReplicaKeeper {
         }
         replica.apply(run)
         run = []
-        replica.record(entry.revision, entry.increment)
+        replica.record(entry)
       }
       replica.apply(run)
     } catch (error) {

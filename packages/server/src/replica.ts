@@ -1,4 +1,4 @@
-import { assert, IdSet } from '@polyphony/core'
+import { assert, IdSet, type Clock } from '@polyphony/core'
 import { JsonView, RevisionLog, type JsonViewOptions } from '@polyphony/translator'
 import * as Y from 'yjs'
 import type { CommittedEntry } from './document-log.ts'
@@ -17,6 +17,7 @@ export interface ReplicaOptions {
   /** The log above the checkpoint. */
   readonly tail: readonly CommittedEntry[]
   readonly clientId: number
+  readonly clock: Clock
   readonly projection: JsonViewOptions
   /** Called with deletions that follow from merging and stand in no update (a lost concurrent write of a key). */
   readonly onImpliedDeletes: (deletes: IdSet) => void
@@ -48,7 +49,12 @@ export class Replica {
       revision: options.baseRevision,
       stateVector: Y.decodeStateVector(Y.encodeStateVector(this.#doc)),
     })
-    this.view = new JsonView(this.#doc, { retain: retained, ...options.projection, log: this.#log })
+    this.view = new JsonView(this.#doc, {
+      clock: options.clock,
+      retain: retained,
+      ...options.projection,
+      log: this.#log,
+    })
     // One by one: a version from before a restart may name any of them, and what a merge implies must stand at its own.
     for (const entry of options.tail) this.apply([entry])
     // Only now: a document that receives structs of its own client id believes that somebody else uses it.
@@ -78,16 +84,17 @@ export class Replica {
     for (const { client, clock, length } of deleted.entries()) {
       for (const gap of explicit.missing(client, clock, length)) implied.add(client, gap.clock, gap.length)
     }
-    entries.forEach(({ revision, increment }, index) => {
+    entries.forEach((entry, index) => {
+      const { revision, increment, committedAtMs } = entry
       if (index < entries.length - 1 || implied.isEmpty) {
-        this.#log.record(revision, increment.clocks, increment.deletes)
+        this.record(entry)
         return
       }
       // Readers see batches, not entries: what the merge implied belongs to the batch's last revision.
       const deletes = new IdSet()
       deletes.addAll(increment.deletes)
       deletes.addAll(implied)
-      this.#log.record(revision, increment.clocks, deletes)
+      this.#log.record(revision, increment.clocks, deletes, committedAtMs)
     })
     if (!implied.isEmpty) this.#onImpliedDeletes(implied)
   }
@@ -116,9 +123,9 @@ export class Replica {
     return { result: outcome.result, change: { update, increment: { clocks, deletes } } }
   }
 
-  /** Makes entries that this replica itself made, and that are committed now, versions. */
-  record(revision: number, increment: Increment): void {
-    this.#log.record(revision, increment.clocks, increment.deletes)
+  /** Makes an entry that the document has taken in, or this replica itself made, a version. */
+  record({ revision, increment, committedAtMs }: CommittedEntry): void {
+    this.#log.record(revision, increment.clocks, increment.deletes, committedAtMs)
   }
 
   destroy(): void {

@@ -66,8 +66,10 @@ export class Room implements CommitSource {
       onQueued: () => options.committer.notify(this),
     })
     this.log.start(state.baseRevision, state.base, this.#intake.load(state.base))
+    for (const { key, revision } of state.keys) this.#keys.remember(key, revision)
     for (const { revision, update, meta } of state.tail) {
-      this.log.append({ revision, update, increment: this.#intake.load(update) })
+      const { committedAtMs } = meta
+      this.log.append({ revision, update, increment: this.#intake.load(update), committedAtMs })
       this.#keys.remember(meta.idempotencyKey, revision)
     }
     this.#replica = new ReplicaKeeper({
@@ -323,7 +325,8 @@ export class Room implements CommitSource {
 
   /** One committed entry: into the log, to the replica, to everybody, and then to those who wait for it. */
   #takeIn({ entry, increment, members }: QueuedGroup, revision: number): void {
-    const committed: CommittedEntry = { revision, update: entry.update, increment }
+    const { committedAtMs } = entry.meta
+    const committed: CommittedEntry = { revision, update: entry.update, increment, committedAtMs }
     this.log.append(committed)
     this.#keys.remember(entry.meta.idempotencyKey, revision)
     this.#replica.advance(
