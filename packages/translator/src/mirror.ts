@@ -59,7 +59,7 @@ export class JsonMirror {
 
   #refresh(): void {
     const version = this.#view.version
-    if (version.revision === this.#version.revision || this.#view.doc._transaction !== null) return
+    if (version.revision === this.#version.revision || !this.#view.isSettled) return
     const before = this.#value
     // A mirror that nobody asked for long may be behind what can be diffed from.
     this.#value =

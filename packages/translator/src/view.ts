@@ -62,6 +62,8 @@ export class JsonView {
   readonly #stop: (() => void)[] = []
   /** Deletions by patches of this view that are not recorded yet. */
   readonly #pendingDeletes: IdSet[] = []
+  /** Transactions that the view has taken in. */
+  readonly #followed = new WeakSet<Y.Transaction>()
   #changed = false
 
   constructor(doc: Y.Doc, options: JsonViewOptions = {}) {
@@ -92,6 +94,17 @@ export class JsonView {
   /** What a reader sees now. O(1). */
   get version(): Version {
     return new Version(this.#log.revision)
+  }
+
+  /**
+   * Whether the view has taken in all of the document. It has not inside of a transaction, nor inside of a Yjs observer:
+   * there Yjs has closed the transaction, but positions and revisions are still those from before it.
+   */
+  get isSettled(): boolean {
+    const { _transaction, _transactionCleanups } = this.doc
+    return (
+      _transaction === null && _transactionCleanups.every((transaction) => this.#followed.has(transaction))
+    )
   }
 
   /** The first revision that can still be diffed from. */
@@ -266,7 +279,7 @@ export class JsonView {
   #result(written: Written, at: Version | undefined, moment: Moment): PatchResult {
     const { applied, conflicts } = written
     if (!this.#countsItself && !written.deleted.isEmpty) this.#pendingDeletes.push(written.deleted)
-    if (this.#countsItself && moment.isLive && this.doc._transaction === null)
+    if (this.#countsItself && moment.isLive && this.isSettled)
       return { applied, conflicts, version: this.version }
     const inserted = new IdSet()
     const deleted = new IdSet()
@@ -292,6 +305,7 @@ export class JsonView {
   }
 
   #onTransaction(transaction: Y.Transaction): void {
+    this.#followed.add(transaction)
     const { beforeState, afterState, deleteSet } = transaction
     const clocks = new Map<number, number>()
     for (const [client, end] of afterState) if (beforeState.get(client) !== end) clocks.set(client, end)
@@ -303,7 +317,7 @@ export class JsonView {
   }
 
   #settle(): void {
-    if (this.doc._transaction !== null) return
+    if (!this.isSettled) return
     this.#retention.trim()
     if (!this.#changed) return
     this.#changed = false
@@ -312,10 +326,10 @@ export class JsonView {
   }
 
   #outsideTransaction(): void {
-    if (this.doc._transaction !== null)
+    if (!this.isSettled)
       throw new PolyphonyError(
         'invalid-request',
-        'Neither diffs nor patches are possible inside of an open transaction',
+        'Neither diffs nor patches are possible inside of a transaction or of a Yjs observer; listen to the view instead',
       )
   }
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
-import { advance } from '../../src/index.ts'
+import { advance, increments, JsonView, parseVersion, RevisionLog, type JsonPatch } from '../../src/index.ts'
 import type { Operation } from '../oracle/json.ts'
-import { expectRefused, open, pull, replicate } from '../oracle/scene.ts'
+import { expectRefused, fill, open, pull, replicate } from '../oracle/scene.ts'
 
 describe('in: patches against an older version', () => {
   it('78 others moved the index', () => {
@@ -268,6 +268,38 @@ describe('in: patches against an older version', () => {
     // Undo makes new items; within one process they may be followed, otherwise it is a conflict.
     if (conflicts.length === 0) expect(scene.json).toEqual({ l: [{ n: 2 }, 'b'] })
     else expect(scene.json).toEqual({ l: [{ n: 1 }, 'b'] })
+  })
+
+  it('96 after a restart: the log is rebuilt, and a version from before means the same', () => {
+    const before = new Y.Doc({ gc: false })
+    fill(before.getMap('state'), { l: ['a', { n: 1 }, 'c'] })
+    const checkpoint = Y.encodeStateAsUpdate(before)
+    const entries: Uint8Array[] = []
+    before.on('update', (update: Uint8Array) => entries.push(update))
+    const list = before.getMap('state').get('l') as Y.Array<unknown>
+    list.insert(0, ['new'])
+    list.delete(1)
+    // Another process: a checkpoint, the entries above it, and a token that an agent has kept.
+    const doc = new Y.Doc({ gc: false })
+    Y.applyUpdate(doc, checkpoint)
+    const log = RevisionLog.startingAt(7, doc)
+    const view = new JsonView(doc, { log })
+    for (const [i, entry] of entries.entries()) {
+      Y.applyUpdate(doc, entry)
+      const { clocks, deletes } = increments(entry)
+      log.record(8 + i, clocks, deletes)
+    }
+    const at = parseVersion('7')
+    expect(view.read({ at })).toEqual({ l: ['a', { n: 1 }, 'c'] })
+    expect(view.diff(at)).toHaveLength(1)
+    const patch: JsonPatch = [
+      { op: 'add', path: '/l/1/n', value: 2 },
+      { op: 'remove', path: '/l/0' },
+    ]
+    const { conflicts } = view.apply(patch, { at })
+    expect(conflicts).toMatchObject([{ index: 1, reason: 'already-deleted' }])
+    expect(view.read()).toEqual({ l: ['new', { n: 2 }, 'c'] })
+    expect(() => view.diff(parseVersion('6'))).toThrow(expect.objectContaining({ code: 'revision-expired' }))
   })
 
   it('97 content of a retained version is there, of an expired one it is collected', () => {
