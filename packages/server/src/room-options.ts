@@ -35,4 +35,6 @@ export interface RoomState {
     readonly update: Uint8Array
     readonly meta: EntryMeta
   }[]
+  /** Idempotency keys of the newest entries that the checkpoint covers. */
+  readonly keys: readonly { readonly key: string; readonly revision: number }[]
 }

@@ -3,6 +3,9 @@ import { documentDeleted, isCheckpoint, type DocumentStore, type EntryMeta } fro
 import { concatBytes } from './bytes.ts'
 import type { RoomState } from './room-options.ts'
 
+/** How many entries below a checkpoint are searched for idempotency keys; fewer when not all of them are retained. */
+const keyWindows = [1_000, 200, 40, 8]
+
 /**
  * Reads what a room starts from. Another node may delete and create the document meanwhile; then what was read belongs to
  * no life of it, and is read again. Rejects with `document-deleted` for a tombstone.
@@ -34,5 +37,21 @@ async function readOnce(store: DocumentStore, documentId: string): Promise<RoomS
       tail.push(item)
     }
   }
-  return { incarnation: head?.incarnation, base, baseRevision, tail }
+  const keys = await readKeys(store, documentId, baseRevision)
+  return { incarnation: head?.incarnation, base, baseRevision, tail, keys }
+}
+
+/** A checkpoint holds no idempotency keys; the entries that it covers do, for as long as they are retained. */
+async function readKeys(store: DocumentStore, documentId: string, upTo: number): Promise<RoomState['keys']> {
+  for (const window of upTo === 0 ? [] : keyWindows) {
+    const keys: { key: string; revision: number }[] = []
+    let isRetained = true
+    for await (const item of store.read(documentId, { after: Math.max(0, upTo - window), upTo })) {
+      if (isCheckpoint(item)) isRetained = false
+      else if (item.meta.idempotencyKey !== undefined)
+        keys.push({ key: item.meta.idempotencyKey, revision: item.revision })
+    }
+    if (isRetained) return keys
+  }
+  return []
 }

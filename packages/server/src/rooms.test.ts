@@ -163,6 +163,21 @@ describe('a store that fails', () => {
     expect(await inner.head('doc')).toMatchObject({ revision: 2 })
   })
 
+  test('an idempotency key is known again after a checkpoint and a restart', async () => {
+    const rooms = openRooms()
+    const handle = await rooms.open('doc')
+    const keyed = { ...author, idempotencyKey: 'key' }
+    await handle.edit(keyed, set('n', 'first'))
+    for (let i = 0; i < 70; i++) await handle.edit(author, set('n', `${i}`))
+    handle.release()
+    await pass(31_000)
+    expect(rooms.size).toBe(0)
+    expect(await authorsIn('doc')).toEqual([])
+    const again = await openRooms().open('doc')
+    expect(await again.edit(keyed, set('n', 'second'))).toMatchObject({ replayed: true, revision: 1 })
+    expect(await readAll(again)).toEqual({ n: '69' })
+  })
+
   test('what it would never take is refused at the gate', async () => {
     const rooms = openRooms()
     const handle = await rooms.open('doc')

@@ -7,7 +7,7 @@ import {
   silentTelemetry,
   type Limits,
 } from '@polyphony/core'
-import { isCheckpoint, MemoryStore } from '@polyphony/storage'
+import { isCheckpoint, MemoryStore, type RetentionPolicy } from '@polyphony/storage'
 import { Version, toJson, type JsonPatch, type JsonValue, type JsonView } from '@polyphony/translator'
 import fastJsonPatch from 'fast-json-patch'
 import * as Y from 'yjs'
@@ -99,6 +99,7 @@ export class Simulation {
   readonly #limits: Limits
   readonly #faults: FaultRates
   readonly #steps: number
+  readonly #retention: RetentionPolicy
   /** Of a thousand actions. */
   readonly #deletionRate: number
   readonly #crashRate: number
@@ -115,7 +116,8 @@ export class Simulation {
     this.#random = new SeededRandom(seed)
     this.#steps = steps
     const random = this.#random
-    const retention = { entries: random.pick([0, 10, 1_000]), bytes: 1 << 20, ageMs: 1e9 }
+    const retention = { entries: random.pick([10, 1_000]), bytes: 1 << 20, ageMs: 1e9 }
+    this.#retention = retention
     this.#store = new FaultyStore(
       new MemoryStore({ clock: this.#clock, random, retention }),
       this.#clock,
@@ -669,6 +671,8 @@ export class Simulation {
     if (
       key !== undefined &&
       this.counts.deletions === 0 &&
+      // Keys stand in the log, for as long as it is retained.
+      this.#retention.entries === 1_000 &&
       versions((entry) => entry.idempotencyKey === key) > 1
     )
       throw new Error(`The edit with ${key} was carried out more than once`)
