@@ -178,8 +178,7 @@ export class Room implements CommitSource {
       this.#intake.receive(update, false, { authorship, committed, failed }),
     )
     this.#gauges.measure(this.#queue, this.#intake)
-    const revision = await this.#waiting.wait(stored)
-    return { revision }
+    return { revision: await this.#waiting.wait(stored) }
   }
 
   read<T>(task: (view: JsonView) => T): Promise<T> {
