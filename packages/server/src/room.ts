@@ -328,10 +328,8 @@ export class Room implements CommitSource {
     const committed: CommittedEntry = { revision, update: entry.update, increment, committedAtMs }
     this.log.append(committed)
     this.#keys.remember(entry.meta.idempotencyKey, revision)
-    this.#replica.advance(
-      committed,
-      members.flatMap(({ madeBy }) => madeBy ?? []),
-    )
+    const makers = members.flatMap(({ madeBy }) => madeBy ?? [])
+    this.#replica.advance(committed, makers)
     const delivered = deliveredEntry(committed)
     for (const session of this.sessions) session.deliver(delivered)
     for (const member of members) this.#queue.announce(member, revision)
