@@ -59,3 +59,22 @@ it('a subdocument survives being copied and moved', () => {
   expect((scene.state.get('moved') as Y.Doc).guid).toBe('one')
   scene.flush()
 })
+
+test('a root of which only tombstones are left comes back whole, whatever its reader had in its place', () => {
+  const peer = new Y.Doc({ gc: true })
+  peer.getArray('list').push(['gone'])
+  peer.getArray('list').delete(0, 1)
+  const doc = new Y.Doc({ gc: false })
+  Y.applyUpdate(doc, Y.encodeStateAsUpdate(peer))
+  const view = new JsonView(doc)
+  const empty = view.version
+  expect(view.read()).toEqual({})
+  peer.getArray('list').push(['back', new Y.Map([['n', 1]])])
+  Y.applyUpdate(doc, Y.encodeStateAsUpdate(peer))
+  expect(view.diff(empty)).toEqual([{ op: 'add', path: '/list', value: ['back', { n: 1 }] }])
+  const full = view.version
+  ;(peer.getArray('list').get(1) as Y.Map<unknown>).set('n', 2)
+  Y.applyUpdate(doc, Y.encodeStateAsUpdate(peer))
+  expect(view.diff(full)).toEqual([{ op: 'add', path: '/list/1/n', value: 2 }])
+  expect(view.diff(empty)).toEqual([{ op: 'add', path: '/list', value: ['back', { n: 2 }] }])
+})

@@ -50,6 +50,36 @@ describe.each(Object.entries(flavours))(
   },
 )
 
+it('a list that changes at so many places that it is replaced, with lists inside that changed too', () => {
+  let replaced = 0
+  fc.assert(
+    fc.property(fc.noShrink(fc.nat()), (seed) => {
+      const rng = new Rng(seed)
+      const doc = new Y.Doc({ gc: rng.chance(0.5) })
+      const list = new Y.Array<unknown>()
+      doc.getMap('state').set('l', list)
+      const inner = (): Y.Array<number> => Y.Array.from([rng.int(10)])
+      list.push(Array.from({ length: 30 }, () => (rng.chance(0.3) ? inner() : rng.int(10))))
+      const view = new JsonView(doc)
+      const before = projectDoc(doc)
+      const version = view.version
+      for (let i = 10 + rng.int(50); i > 0; i--) {
+        const at = rng.int(list.length)
+        const element = list.get(at)
+        if (element instanceof Y.Array) element.insert(0, [rng.int(10), inner()])
+        else if (rng.chance(0.6) || list.length < 5) list.insert(at, [rng.int(10)])
+        else list.delete(at)
+      }
+      const patch = view.diff(version)
+      check(before, patch, projectDoc(doc))
+      if (patch.some(({ path }) => path === '/l')) replaced += 1
+      view.destroy()
+    }),
+    { seed: 8, numRuns: runs(200) },
+  )
+  expect(replaced).toBeGreaterThan(20)
+})
+
 interface Run {
   readonly flavour: Flavour
   readonly gc: boolean
