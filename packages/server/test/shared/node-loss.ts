@@ -53,10 +53,14 @@ export function nodeLossTests(placeOf: () => NodePlace): void {
       let running = true
       const patching = patchWhile(leaving, round, () => running, acknowledged)
       const goal = acknowledged.length + 25
-      while (acknowledged.length < goal) {
+      // An agent that is refused fails the test at once.
+      let refusal: unknown
+      patching.catch((error: unknown) => (refusal = error))
+      while (acknowledged.length < goal && refusal === undefined) {
         for (const [index, doc] of docs.entries()) doc.getArray<string>('typed').push([`${round} ${index}`])
         await new Promise((resolve) => setTimeout(resolve, 2))
       }
+      if (refusal !== undefined) throw refusal
       await leaving.kill()
       running = false
       await patching
@@ -92,7 +96,7 @@ async function patchWhile(
     const patch = [{ op: 'add', path: `/${key}`, value: true }]
     const answer = await send('PATCH', `${node.url}/v1/documents/doc`, { patch }).catch(() => undefined)
     if (answer === undefined) return
-    expect(answer.status).toBe(200)
+    expect(answer).toMatchObject({ status: 200 })
     acknowledged.push(key)
   }
 }
