@@ -49,6 +49,8 @@ class Differ {
   readonly #indexOf: IndexOf
   readonly #appeared: readonly Address[]
   readonly #mounted: ReadonlyMap<YType, ReadonlySet<string>>
+  /** Roots that appear by themselves. */
+  readonly #auto: ReadonlySet<YType>
   readonly #patch: PatchOperation[] = []
   readonly #replaced = new Set<YType>()
 
@@ -59,16 +61,12 @@ class Differ {
     this.#changes = changesSince(doc, since)
     this.#appeared = scope === undefined ? appeared : []
     this.#mounted = layout.shadowedKeys(doc)
+    this.#auto = new Set(scope === undefined ? layout.autoRoots(doc).map(([, root]) => root) : [])
     this.#addresses = new Addresses(scope === undefined ? roots : [scope], since, indexOf, this.#mounted)
   }
 
   run(): PatchOperation[] {
-    for (const root of this.#appeared)
-      this.#emit({
-        op: 'add',
-        path: root.pointer,
-        value: projectRoot(root.type, root.kind, root.rules, live),
-      })
+    for (const root of this.#appeared) this.#emitRoot(root)
     const dirty = new Set<YType>([...this.#changes.keys.keys(), ...this.#changes.items.keys()])
     const found = new Map<YType, Address>()
     for (const type of dirty) {
@@ -98,6 +96,12 @@ class Differ {
   }
 
   #emitType(address: Address): void {
+    // What a root was that held nothing, only its tombstones could tell, and collection takes their kind away. So its
+    // reader has it empty or not at all, and gets it whole.
+    if (this.#auto.has(address.type) && !this.#showed(address.type, this.#since)) {
+      if (this.#showed(address.type, live)) this.#emitRoot(address)
+      return
+    }
     const keys = this.#changes.keys.get(address.type) ?? new Set<string>()
     const items = this.#changes.items.get(address.type) ?? new Set<Y.Item>()
     switch (address.kind) {
@@ -240,6 +244,17 @@ class Differ {
       }
     }
     for (const operation of patch) this.#emit(operation)
+  }
+
+  #showed(root: YType, moment: Moment): boolean {
+    if (hasVisible(root, moment)) return true
+    for (const key of root._map.keys()) if (memberAt(root, key, moment) !== undefined) return true
+    return false
+  }
+
+  #emitRoot({ type, kind, rules, pointer }: Address): void {
+    this.#replaced.add(type)
+    this.#emit({ op: 'add', path: pointer, value: projectRoot(type, kind, rules, live) })
   }
 
   #replaceWhole(address: Address): void {

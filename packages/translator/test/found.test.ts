@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import * as Y from 'yjs'
+import { JsonView } from '../src/index.ts'
 import { open } from './oracle/scene.ts'
 
 // What the random tests have found, reduced: each of these was wrong once.
@@ -60,7 +61,7 @@ it('a subdocument survives being copied and moved', () => {
   scene.flush()
 })
 
-test('a root of which only tombstones are left comes back whole, whatever its reader had in its place', () => {
+it('a root of which only tombstones are left comes back whole, whatever its reader had in its place', () => {
   const peer = new Y.Doc({ gc: true })
   peer.getArray('list').push(['gone'])
   peer.getArray('list').delete(0, 1)
