@@ -8,6 +8,7 @@ export class DataKey {
   /** Key id and wrapped key, each after its length in a byte. Stored with every value. */
   readonly envelope: Uint8Array
   readonly #key: KeyObject
+  readonly #nonce = Buffer.alloc(nonceBytes)
   #nonces = 0
 
   constructor(keyId: string, wrapped: Uint8Array, key: Uint8Array) {
@@ -23,36 +24,45 @@ export class DataKey {
   }
 
   /**
-   * Nonce (8 bytes), ciphertext, tag (16 bytes). Nonces are counted: a data key belongs to one process and one lifetime, so
-   * none comes twice.
+   * `header`, then nonce (8 bytes), ciphertext, tag (16 bytes). Nonces are counted: a data key belongs to one process and
+   * one lifetime, so none comes twice. Header and plaintext may be used again afterwards.
    */
-  seal(plaintext: Uint8Array, associated: Uint8Array): Uint8Array {
-    const nonce = Buffer.alloc(12)
-    nonce.writeUIntBE(++this.#nonces, 6, 6)
-    const cipher = createCipheriv('aes-256-gcm', this.#key, nonce)
+  seal(plaintext: Uint8Array, associated: Uint8Array, header: Uint8Array = noHeader): Uint8Array {
+    this.#nonce.writeUIntBE(++this.#nonces, nonceBytes - 6, 6)
+    const cipher = createCipheriv('aes-256-gcm', this.#key, this.#nonce)
     cipher.setAAD(associated)
     const text = cipher.update(plaintext)
     cipher.final()
-    return Buffer.concat([nonce.subarray(4), text, cipher.getAuthTag()])
+    const sealed = new Uint8Array(header.length + text.length + sealBytes)
+    sealed.set(header)
+    sealed.set(this.#nonce.subarray(nonceBytes - storedNonceBytes), header.length)
+    sealed.set(text, header.length + storedNonceBytes)
+    sealed.set(cipher.getAuthTag(), sealed.length - tagBytes)
+    return sealed
   }
 
-  /** Throws when anything differs from what `seal` was given or gave. */
+  /** Throws when anything differs from what `seal` was given or gave; `sealed` without the header. */
   open(sealed: Uint8Array, associated: Uint8Array): Uint8Array {
     if (sealed.length < sealBytes) throw new RangeError('too short')
-    const nonce = Buffer.alloc(12)
-    nonce.set(sealed.subarray(0, 8), 4)
+    const nonce = Buffer.alloc(nonceBytes)
+    nonce.set(sealed.subarray(0, storedNonceBytes), nonceBytes - storedNonceBytes)
+    const tagAt = sealed.length - tagBytes
     const decipher = createDecipheriv('aes-256-gcm', this.#key, nonce)
     decipher.setAAD(associated)
-    decipher.setAuthTag(sealed.subarray(sealed.length - 16))
-    const text = decipher.update(sealed.subarray(8, sealed.length - 16))
+    decipher.setAuthTag(sealed.subarray(tagAt))
+    const text = decipher.update(sealed.subarray(storedNonceBytes, tagAt))
     decipher.final()
     return new Uint8Array(text.buffer, text.byteOffset, text.length)
   }
 }
 
+const nonceBytes = 12
+const storedNonceBytes = 8
+const tagBytes = 16
 /** What `seal` adds. */
-export const sealBytes = 24
+export const sealBytes = storedNonceBytes + tagBytes
 
+const noHeader = new Uint8Array()
 const usesMax = 2 ** 40
 const openKeysMax = 1000
 
@@ -62,6 +72,7 @@ export class DataKeys {
   readonly #open = new Map<string, Promise<DataKey>>()
   #current: DataKey | undefined
   #making: Promise<DataKey> | undefined
+  #lastFound: DataKey | undefined
 
   constructor(provider: KeyProvider) {
     this.#provider = provider
@@ -75,28 +86,39 @@ export class DataKeys {
 
   /** A fresh random key, wrapped under the primary key. Rejects with `store-failed` when the provider does. */
   async make(): Promise<DataKey> {
+    if (this.current !== undefined) return this.current
     this.#making ??= this.#make().finally(() => {
       this.#making = undefined
     })
-    return this.current ?? (await this.#making)
+    return await this.#making
   }
 
-  /** Reads an envelope at the start of `bytes`; gives the key and the length of the envelope. */
-  async find(bytes: Uint8Array): Promise<{ readonly key: DataKey; readonly length: number }> {
+  /** The key of the envelope at the start of `bytes`. */
+  async find(bytes: Uint8Array): Promise<DataKey> {
+    // Neighbours in a log mostly have the same.
+    const last = this.#lastFound
+    if (last !== undefined && beginsWith(bytes, last.envelope)) return last
     const idEnd = 1 + (bytes[0] ?? 0)
-    const length = idEnd + 1 + (bytes[idEnd] ?? 0)
-    if (length > bytes.length) throw new RangeError('the envelope is cut off')
-    const name = Buffer.from(bytes.subarray(0, length)).toString('base64')
+    const end = idEnd + 1 + (bytes[idEnd] ?? 0)
+    if (end > bytes.length) throw new RangeError('the envelope is cut off')
+    const name = Buffer.from(bytes.subarray(0, end)).toString('base64')
     const known = this.#open.get(name)
-    if (known !== undefined) return { key: await known, length }
-    const keyId = Buffer.from(bytes.subarray(1, idEnd)).toString()
-    const opening = this.#unwrap(keyId, bytes.slice(idEnd + 1, length))
+    const opening =
+      known ?? this.#unwrap(Buffer.from(bytes.subarray(1, idEnd)).toString(), bytes.slice(idEnd + 1, end))
+    if (known === undefined) this.#remember(name, opening)
+    this.#lastFound = await opening
+    return this.#lastFound
+  }
+
+  #remember(name: string, opening: Promise<DataKey>): void {
     this.#open.set(name, opening)
     // One that failed is tried again next time.
     opening.catch(() => this.#open.delete(name))
-    if (this.#open.size > openKeysMax)
-      for (const oldest of [...this.#open.keys()].slice(0, 1)) this.#open.delete(oldest)
-    return { key: await opening, length }
+    if (this.#open.size <= openKeysMax) return
+    for (const oldest of this.#open.keys()) {
+      this.#open.delete(oldest)
+      return
+    }
   }
 
   async #make(): Promise<DataKey> {
@@ -113,4 +135,10 @@ export class DataKeys {
   async #unwrap(keyId: string, wrapped: Uint8Array): Promise<DataKey> {
     return new DataKey(keyId, wrapped, await this.#provider.unwrap(keyId, wrapped))
   }
+}
+
+function beginsWith(bytes: Uint8Array, start: Uint8Array): boolean {
+  if (bytes.length < start.length) return false
+  for (let at = 0; at < start.length; at++) if (bytes[at] !== start[at]) return false
+  return true
 }

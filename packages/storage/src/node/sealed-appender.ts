@@ -1,20 +1,27 @@
-import { isPolyphonyError, PolyphonyError, toPolyphonyError } from '@polyphony/core'
-import { assertBatch, refuseAppend, refuseAppendAt } from '../append-check.ts'
+import { isPolyphonyError, parseDocumentId, PolyphonyError, toPolyphonyError } from '@polyphony/core'
+import { assertBatch, encodeMeta, refuseAppendAt } from '../append-check.ts'
 import type { Append, AppendResult, DocumentStore, Head } from '../document-store.ts'
 import type { DataKey, DataKeys } from './data-keys.ts'
-import { sealEntry } from './sealed-value.ts'
+import { entryKind, Place } from './place.ts'
+import { Sealer } from './sealed-value.ts'
 
 /** Where the next append of a document is expected to go. */
 interface Position {
   readonly incarnation: string
+  readonly sealer: Sealer
   revision: number
+  /** The last append that was handed on for a place counted here. */
+  handed: Promise<unknown> | undefined
 }
 
 /** Part of a batch that still has no result. */
 interface Open {
   readonly index: number
   readonly append: Append
+  readonly metas: readonly Uint8Array[]
 }
+
+type Results = (AppendResult | undefined)[]
 
 const positionsMax = 10_000
 const roundsMax = 50
@@ -28,8 +35,6 @@ export class SealedAppender {
   readonly #store: DocumentStore
   readonly #keys: DataKeys
   readonly #positions = new Map<string, Position>()
-  /** The last append of each document that has one on its way. */
-  readonly #handed = new Map<string, Promise<unknown>>()
 
   constructor(store: DocumentStore, keys: DataKeys) {
     this.#store = store
@@ -38,81 +43,89 @@ export class SealedAppender {
 
   async append(batch: readonly Append[]): Promise<readonly AppendResult[]> {
     assertBatch(batch)
-    const results: (AppendResult | undefined)[] = batch.map(() => undefined)
-    let open: readonly Open[] = []
+    const results: Results = []
+    let open: Open[] = []
     for (const [index, append] of batch.entries()) {
-      const error = refuseAppend(append)
-      if (error === undefined) open = [...open, { index, append }]
-      else results[index] = { ok: false, error }
+      try {
+        parseDocumentId(append.documentId)
+        open.push({
+          index,
+          append,
+          metas: append.entries.map(({ meta }) => encodeMeta(meta, append.documentId)),
+        })
+      } catch (error) {
+        results[index] = refused(error, append.documentId)
+      }
     }
-    for (let round = 1; open.length > 0 && round <= roundsMax; round++)
-      open = await this.#round(open, results)
-    return batch.map(({ documentId }, index) => results[index] ?? { ok: false, error: overtaken(documentId) })
+    for (let round = 1; open.length > 0 && round <= roundsMax; round++) {
+      const key = this.#keys.current ?? (await this.#keys.make())
+      for (const { index, append } of open)
+        if (!this.#isAcceptable(append)) results[index] = await this.#locate(append)
+      // From here to the store nothing may come between: a place that was taken is handed on in the same turn.
+      open = await this.#seal(
+        key,
+        open.filter(({ index }) => results[index] === undefined),
+        results,
+      )
+    }
+    return batch.map(({ documentId }, index) => results[index] ?? overtaken(documentId))
   }
 
-  /** Returns those that have to be tried again. */
-  async #round(open: readonly Open[], results: (AppendResult | undefined)[]): Promise<readonly Open[]> {
-    const key = this.#keys.current ?? (await this.#keys.make())
-    const ready: (Open & { readonly position: Position; readonly sealed: Append })[] = []
-    // Positions first, for that may take time; from then on nothing may come between taking a place and handing it on.
-    const unknown = open.filter(({ append }) => !this.#isAcceptable(append))
-    for (const { index, append } of unknown) {
-      const refusal = await this.#locate(append)
-      if (refusal !== undefined) results[index] = { ok: false, error: refusal }
-    }
+  /** Takes places for what is acceptable, and hands it on. Returns what has to be tried again. */
+  async #seal(key: DataKey, open: readonly Open[], results: Results): Promise<Open[]> {
+    const again: Open[] = []
+    const ready: { readonly item: Open; readonly position: Position }[] = []
+    const sealed: Append[] = []
     for (const item of open) {
-      if (results[item.index] !== undefined) continue
       const position = this.#positions.get(item.append.documentId)
       // Others may have taken the place that it asks for; whether they get it has to be waited for.
-      if (position === undefined || !this.#isAcceptable(item.append)) continue
-      ready.push({ ...item, position, sealed: seal(key, item.append, position) })
+      if (position === undefined || !this.#isAcceptable(item.append)) again.push(item)
+      else {
+        ready.push({ item, position })
+        sealed.push(sealAppend(key, item, position))
+      }
     }
-    const outcomes = ready.length === 0 ? [] : await this.#hand(ready.map(({ sealed }) => sealed))
-    const again: Open[] = open.filter(
-      ({ index, append }) => results[index] === undefined && !ready.some((item) => item.append === append),
-    )
-    for (const [at, { index, append, position }] of ready.entries()) {
+    if (ready.length === 0) return again
+    const handed = this.#store.append(sealed)
+    for (const { position } of ready) position.handed = handed
+    const outcomes = await handed.catch((error: unknown) => failedAsAWhole(error, sealed))
+    for (const [at, { item, position }] of ready.entries()) {
       const outcome = outcomes[at]
-      if (outcome?.ok !== true) this.#forget(append.documentId, position)
-      if (isOvertaken(outcome)) again.push({ index, append })
-      else results[index] = outcome
+      const { documentId } = item.append
+      if (outcome?.ok !== true && this.#positions.get(documentId) === position)
+        this.#positions.delete(documentId)
+      if (isOvertaken(outcome)) again.push(item)
+      else results[item.index] = outcome
     }
     return again
-  }
-
-  async #hand(batch: readonly Append[]): Promise<readonly AppendResult[]> {
-    const handed = this.#store.append(batch)
-    for (const { documentId } of batch) this.#handed.set(documentId, handed)
-    try {
-      return await handed
-    } catch (error) {
-      for (const { documentId } of batch) this.#positions.delete(documentId)
-      throw error
-    } finally {
-      for (const { documentId } of batch)
-        if (this.#handed.get(documentId) === handed) this.#handed.delete(documentId)
-    }
   }
 
   /** Whether the position is known and meets what the caller expects. If it does not, it may be out of date. */
   #isAcceptable(append: Append): boolean {
     const position = this.#positions.get(append.documentId)
-    return position !== undefined && refuseAppendAt(append, { ...position, bytes: 0 }) === undefined
+    if (position === undefined) return false
+    const { incarnation, revision } = position
+    return (append.expect ?? revision) === revision && (append.incarnation ?? incarnation) === incarnation
   }
 
-  /** Looks the position up; creates the document if there is none. Returns why the append is refused. */
-  async #locate(append: Append): Promise<PolyphonyError | undefined> {
+  /** Looks the position up; creates the document if there is none. Gives a result when the append is refused. */
+  async #locate(append: Append): Promise<AppendResult | undefined> {
     const { documentId } = append
-    // What is on its way moves the head.
-    await this.#handed.get(documentId)?.catch(() => undefined)
-    const stale = this.#positions.get(documentId)
-    let head = await this.#store.head(documentId)
-    const refusal = refuseAppendAt(append, head)
-    if (refusal !== undefined) return refusal
-    head ??= await this.#create(documentId)
-    // Somebody else may have looked it up meanwhile, and moved it on.
-    if (head !== undefined && this.#positions.get(documentId) === stale) this.#remember(documentId, head)
-    return undefined
+    try {
+      const stale = this.#positions.get(documentId)
+      // What is on its way moves the head.
+      await stale?.handed?.catch(() => undefined)
+      let head = await this.#store.head(documentId)
+      const refusal = refuseAppendAt(append, head)
+      if (refusal !== undefined) throw refusal
+      head ??= await this.#create(documentId)
+      // Somebody else may have looked it up meanwhile, and moved it on.
+      if (head !== undefined && this.#positions.get(documentId) === stale) this.#remember(documentId, head)
+      return undefined
+    } catch (error) {
+      if (isPolyphonyError(error) && error.code === 'store-closed') throw error
+      return refused(error, documentId)
+    }
   }
 
   async #create(documentId: string): Promise<Head | undefined> {
@@ -121,33 +134,38 @@ export class SealedAppender {
     } catch (error) {
       if (isPolyphonyError(error) && error.code === 'document-exists')
         return await this.#store.head(documentId)
-      throw toPolyphonyError(error, 'store-failed', { documentId })
+      throw error
     }
   }
 
   #remember(documentId: string, { incarnation, revision }: Head): void {
+    const sealer = new Sealer(new Place(entryKind, documentId, incarnation))
     this.#positions.delete(documentId)
-    this.#positions.set(documentId, { incarnation, revision })
+    this.#positions.set(documentId, { incarnation, sealer, revision, handed: undefined })
     if (this.#positions.size <= positionsMax) return
     for (const oldest of this.#positions.keys()) {
       this.#positions.delete(oldest)
       return
     }
   }
-
-  #forget(documentId: string, position: Position): void {
-    if (this.#positions.get(documentId) === position) this.#positions.delete(documentId)
-  }
 }
 
 /** Takes the next places of the document, and encrypts for them. */
-function seal(key: DataKey, append: Append, position: Position): Append {
-  const { documentId } = append
-  const { incarnation, revision: expect } = position
-  const entries = append.entries.map((entry) =>
-    sealEntry(key, entry, { documentId, incarnation, revision: ++position.revision }),
+function sealAppend(key: DataKey, { append, metas }: Open, position: Position): Append {
+  const { incarnation, revision: expect, sealer } = position
+  const entries = append.entries.map((entry, at) =>
+    sealer.sealEntry(key, entry, metas[at] ?? noMeta, ++position.revision),
   )
-  return { documentId, entries, expect, incarnation }
+  return { documentId: append.documentId, entries, expect, incarnation }
+}
+
+const noMeta = new Uint8Array()
+
+/** Nobody knows what became of any of them. */
+function failedAsAWhole(error: unknown, batch: readonly Append[]): readonly AppendResult[] {
+  const reason = toPolyphonyError(error, 'store-failed')
+  if (reason.code === 'store-closed') throw reason
+  return batch.map(() => ({ ok: false, error: reason }))
 }
 
 /** Refused for the place that we chose: the caller's own wishes had been met by then. */
@@ -158,12 +176,11 @@ function isOvertaken(outcome: AppendResult | undefined): boolean {
   )
 }
 
-function overtaken(documentId: string): PolyphonyError {
-  return new PolyphonyError(
-    'store-failed',
-    `"${documentId}" is written to by others faster than it can be encrypted for.`,
-    {
-      documentId,
-    },
-  )
+function refused(error: unknown, documentId: string): AppendResult {
+  return { ok: false, error: toPolyphonyError(error, 'store-failed', { documentId }) }
+}
+
+function overtaken(documentId: string): AppendResult {
+  const message = `"${documentId}" is written to by others faster than it can be encrypted for.`
+  return { ok: false, error: new PolyphonyError('store-failed', message, { documentId }) }
 }

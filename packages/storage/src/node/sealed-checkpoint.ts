@@ -1,9 +1,10 @@
 import { chunkBytesMax, rechunk } from '../chunks.ts'
-import type { Checkpoint } from '../document-store.ts'
+import type { Checkpoint, Revision } from '../document-store.ts'
 import { corrupt } from '../record.ts'
 import { sealBytes, type DataKey, type DataKeys } from './data-keys.ts'
 import { encodeFrame, readFrames } from './frames.ts'
-import { chunkKind, encodePlace, openValue, sealValue, stateVectorKind, type Place } from './sealed-value.ts'
+import { chunkKind, Place, stateVectorKind } from './place.ts'
+import { openValue, Sealer } from './sealed-value.ts'
 
 export function sealCheckpoint(
   key: DataKey,
@@ -12,14 +13,10 @@ export function sealCheckpoint(
   checkpoint: Checkpoint,
 ): Checkpoint {
   const { revision } = checkpoint
-  const place = { documentId, incarnation, revision }
-  const stateVector = sealValue(key, checkpoint.stateVector, { ...place, kind: stateVectorKind })
-  return {
-    revision,
-    incarnation,
-    stateVector,
-    state: sealState(key, checkpoint.state, place, nameOf(stateVector)),
-  }
+  const sealer = new Sealer(new Place(stateVectorKind, documentId, incarnation))
+  const stateVector = sealer.seal(key, checkpoint.stateVector, revision)
+  const chunks = new ChunkPlace(documentId, incarnation, revision, stateVector)
+  return { revision, incarnation, stateVector, state: sealState(key, checkpoint.state, chunks) }
 }
 
 /** The state is opened as it is read. `writtenIn` is the incarnation at that time. */
@@ -31,23 +28,19 @@ export async function openCheckpoint(
   const { revision, stateVector } = checkpoint
   const place = { kind: stateVectorKind, documentId, revision }
   const { plaintext, incarnation, key } = await openValue(keys, stateVector, place, 'checkpoint')
-  const state = openState(key, checkpoint.state, { documentId, incarnation, revision }, nameOf(stateVector))
+  const chunks = new ChunkPlace(documentId, incarnation, revision, stateVector)
+  const state = openState(key, checkpoint.state, chunks)
   return { checkpoint: { ...checkpoint, stateVector: plaintext, state }, writtenIn: incarnation }
 }
-
-type ChunkPlace = Omit<Place, 'kind' | 'part'>
 
 async function* sealState(
   key: DataKey,
   state: AsyncIterable<Uint8Array>,
   place: ChunkPlace,
-  name: string,
 ): AsyncIterable<Uint8Array> {
   let number = 0
-  const seal = (chunk: Uint8Array, last: boolean) => {
-    const flag = Uint8Array.of(last ? 1 : 0)
-    return encodeFrame([flag, key.seal(chunk, chunkPlace(place, name, number++, last))])
-  }
+  const seal = (chunk: Uint8Array, last: boolean) =>
+    encodeFrame([key.seal(chunk, place.at(number++, last), Uint8Array.of(last ? 1 : 0))])
   // One behind, to know the last: that is the one that says so, and makes a state that was cut off noticeable.
   let waiting: Uint8Array = new Uint8Array()
   for await (const chunk of rechunk(state)) {
@@ -61,7 +54,6 @@ async function* openState(
   key: DataKey,
   state: AsyncIterable<Uint8Array>,
   place: ChunkPlace,
-  name: string,
 ): AsyncIterable<Uint8Array> {
   const { documentId } = place
   let number = 0
@@ -75,7 +67,7 @@ async function* openState(
     const what = `checkpoint, chunk ${number + 1}`
     if (ended) throw corrupt({ documentId, what }, 'it comes after the last')
     ended = frame[0] === 1
-    yield openChunk(key, frame, chunkPlace(place, name, number++, ended), { documentId, what })
+    yield openChunk(key, frame, place.at(number++, ended), { documentId, what })
   }
   if (!ended) throw corrupt({ documentId, what: 'checkpoint' }, 'its last chunk is missing')
 }
@@ -93,11 +85,22 @@ function openChunk(
   }
 }
 
-function chunkPlace(place: ChunkPlace, name: string, number: number, last: boolean): Uint8Array {
-  return encodePlace({ ...place, kind: chunkKind, part: `${name} ${number} ${last ? 'last' : 'more'}` })
-}
+/** Where the chunks of one checkpoint belong. */
+class ChunkPlace {
+  readonly documentId: string
+  readonly #place: Place
+  readonly #revision: Revision
+  /** The tag of the sealed state vector: no other checkpoint has the same, even of this revision. */
+  readonly #name: string
 
-/** The tag of the sealed state vector: no other checkpoint has the same, even of this revision. */
-function nameOf(stateVector: Uint8Array): string {
-  return Buffer.from(stateVector.subarray(-16)).toString('hex')
+  constructor(documentId: string, incarnation: string, revision: Revision, stateVector: Uint8Array) {
+    this.documentId = documentId
+    this.#place = new Place(chunkKind, documentId, incarnation)
+    this.#revision = revision
+    this.#name = Buffer.from(stateVector.subarray(-16)).toString('hex')
+  }
+
+  at(number: number, last: boolean): Uint8Array {
+    return this.#place.partAt(this.#revision, `${this.#name} ${number} ${last ? 'last' : 'more'}`)
+  }
 }

@@ -1,39 +1,52 @@
-import type { EntryMeta, LogEntry, NewEntry } from '../document-store.ts'
 import { isPolyphonyError } from '@polyphony/core'
-import { encodeMeta } from '../append-check.ts'
+import type { EntryMeta, LogEntry, NewEntry, Revision } from '../document-store.ts'
 import { corrupt } from '../record.ts'
 import type { DataKey, DataKeys } from './data-keys.ts'
+import { entryKind, Place } from './place.ts'
 
 /*
  * An encrypted value: a byte for its kind, the incarnation it was written in (after its length in a byte), the envelope of
- * the data key, and what `DataKey.seal` gives. Authenticated with it, but not stored: the place it belongs to.
- *
- *   entry         kind 1; plaintext: length of meta (uint16), meta, update
- *   state vector  kind 2; plaintext: the state vector. Begins a checkpoint, whose chunks are sealed with the same key:
- *   chunk         kind 3, no header; a frame of a flag byte (1: the last) and what `seal` gives
+ * the data key, and what `DataKey.seal` gives. Its place is authenticated with it. Plaintext of an entry: length of meta
+ * (uint16, little-endian), meta, update.
  */
-export const entryKind = 1
-export const stateVectorKind = 2
-export const chunkKind = 3
 
-/** Where a value belongs. `part` tells the chunks of one checkpoint from each other and from those of another one. */
-export interface Place {
-  readonly kind: number
-  readonly documentId: string
-  readonly incarnation: string
-  readonly revision: number
-  readonly part?: string | undefined
-}
+/** Seals values of one place. Keeps what they have in common. */
+export class Sealer {
+  readonly #place: Place
+  #key: DataKey | undefined
+  #header: Uint8Array = new Uint8Array()
 
-export function encodePlace({ kind, documentId, incarnation, revision, part = '' }: Place): Uint8Array {
-  // Ids have no control characters, so the zero bytes keep the members apart.
-  return encoder.encode(`${kind}\0${documentId}\0${incarnation}\0${revision}\0${part}`)
-}
+  constructor(place: Place) {
+    this.#place = place
+  }
 
-export function sealValue(key: DataKey, plaintext: Uint8Array, place: Place): Uint8Array {
-  const incarnation = encoder.encode(place.incarnation)
-  const header = Uint8Array.of(place.kind, incarnation.length)
-  return Buffer.concat([header, incarnation, key.envelope, key.seal(plaintext, encodePlace(place))])
+  seal(key: DataKey, plaintext: Uint8Array, revision: Revision): Uint8Array {
+    if (key !== this.#key) {
+      const incarnation = Buffer.from(this.#place.incarnation)
+      this.#header = Buffer.concat([
+        Uint8Array.of(this.#place.kind, incarnation.length),
+        incarnation,
+        key.envelope,
+      ])
+      this.#key = key
+    }
+    return key.seal(plaintext, this.#place.at(revision), this.#header)
+  }
+
+  /** Everything of an entry but its time and place is hidden, who made it included. `meta` is its JSON. */
+  sealEntry(key: DataKey, entry: NewEntry, meta: Uint8Array, revision: Revision): NewEntry {
+    const { update } = entry
+    const length = 2 + meta.length + update.length
+    const plaintext = length <= scratch.length ? scratch.subarray(0, length) : new Uint8Array(length)
+    plaintext[0] = meta.length
+    plaintext[1] = meta.length >> 8
+    plaintext.set(meta, 2)
+    plaintext.set(update, 2 + meta.length)
+    return {
+      update: this.seal(key, plaintext, revision),
+      meta: { author: '', committedAtMs: entry.meta.committedAtMs },
+    }
+  }
 }
 
 export interface OpenedValue {
@@ -49,19 +62,20 @@ export interface OpenedValue {
 export async function openValue(
   keys: DataKeys,
   value: Uint8Array,
-  place: Omit<Place, 'incarnation'>,
+  {
+    kind,
+    documentId,
+    revision,
+  }: { readonly kind: number; readonly documentId: string; readonly revision: Revision },
   what: string,
 ): Promise<OpenedValue> {
-  const { kind, documentId } = place
   if (value[0] !== kind) throw corrupt({ documentId, what }, 'it was not stored by `encrypted`')
   try {
     const incarnationEnd = 2 + (value[1] ?? 0)
     const incarnation = decoder.decode(value.subarray(2, incarnationEnd))
-    const { key, length } = await keys.find(value.subarray(incarnationEnd))
-    const plaintext = key.open(
-      value.subarray(incarnationEnd + length),
-      encodePlace({ ...place, incarnation }),
-    )
+    const key = await keys.find(value.subarray(incarnationEnd))
+    const sealed = value.subarray(incarnationEnd + key.envelope.length)
+    const plaintext = key.open(sealed, new Place(kind, documentId, incarnation).at(revision))
     return { plaintext, incarnation, key }
   } catch (error) {
     if (isPolyphonyError(error)) throw error
@@ -69,31 +83,19 @@ export async function openValue(
   }
 }
 
-/** Everything of an entry but its time and place is hidden, who made it included. */
-export function sealEntry(key: DataKey, entry: NewEntry, place: Omit<Place, 'kind'>): NewEntry {
-  const meta = encodeMeta(entry.meta, place.documentId)
-  const plaintext = Buffer.concat([Uint8Array.of(meta.length & 255, meta.length >> 8), meta, entry.update])
-  const update = sealValue(key, plaintext, { ...place, kind: entryKind })
-  return { update, meta: { author: '', committedAtMs: entry.meta.committedAtMs } }
-}
-
 export async function openEntry(
   keys: DataKeys,
   documentId: string,
   { revision, update }: LogEntry,
 ): Promise<{ readonly entry: LogEntry; readonly incarnation: string }> {
-  const what = `entry ${revision}`
-  const { plaintext, incarnation } = await openValue(
-    keys,
-    update,
-    { kind: entryKind, documentId, revision },
-    what,
-  )
+  const place = { kind: entryKind, documentId, revision }
+  const { plaintext, incarnation } = await openValue(keys, update, place, `entry ${revision}`)
   const metaEnd = 2 + (plaintext[0] ?? 0) + 256 * (plaintext[1] ?? 0)
   // Authenticated, so it is what `sealEntry` was given.
   const meta = JSON.parse(decoder.decode(plaintext.subarray(2, metaEnd))) as EntryMeta
   return { entry: { revision, update: plaintext.subarray(metaEnd), meta }, incarnation }
 }
 
-const encoder = new TextEncoder()
+// Used within one turn only.
+const scratch = new Uint8Array(16 << 10)
 const decoder = new TextDecoder()
