@@ -28,6 +28,8 @@ export class AwarenessTable {
   readonly #changed = new Set<number>()
   /** Those of them that other nodes are to hear of. */
   readonly #changedHere = new Set<number>()
+  /** The clocks of those who left last, so that a late echo of their presence does not bring them back. */
+  readonly #departed = new Map<number, number>()
   readonly #limits: Limits
 
   constructor(limits: Limits) {
@@ -42,7 +44,7 @@ export class AwarenessTable {
   receive(message: Uint8Array, owner: object): boolean {
     let changed = false
     for (const { client, clock, state } of decodeAwareness(message, this.#limits)) {
-      const present = this.#clients.get(client)
+      const present = this.#clients.get(client) ?? this.#left(client)
       // Stock clients renew what they hear from others too; what is not newer is their echo.
       if (!isNewer(present, clock, state)) continue
       if (present?.owner !== owner && this.#count(owner) >= this.#limits.awarenessClientsMax) {
@@ -66,7 +68,7 @@ export class AwarenessTable {
     const named = new Set(states.map(({ client }) => client))
     let changed = isEverybody && this.#leave(node, (client) => !named.has(client))
     for (const { client, clock, state } of states) {
-      if (!isNewer(this.#clients.get(client), clock, state)) continue
+      if (!isNewer(this.#clients.get(client) ?? this.#left(client), clock, state)) continue
       this.#clients.set(client, { clock, state, owner: node, elsewhere: true })
       this.#changed.add(client)
       changed = true
@@ -79,12 +81,14 @@ export class AwarenessTable {
     return this.#leave(owner, () => true)
   }
 
-  /** What changed since the last call, as one message; `undefined` when nothing did. Forgets who has left. */
+  /** What changed since the last call, as one message; `undefined` when nothing did. Who has left is gone then. */
   take(): Uint8Array | undefined {
     if (this.#changed.size === 0) return undefined
     const message = this.#encode(this.#changed)
-    for (const client of this.#changed)
-      if (this.#clients.get(client)?.state === 'null') this.#clients.delete(client)
+    for (const client of this.#changed) {
+      const presence = this.#clients.get(client)
+      if (presence?.state === 'null') this.#depart(client, presence.clock)
+    }
     this.#changed.clear()
     this.#changedHere.clear()
     return message
@@ -115,13 +119,27 @@ export class AwarenessTable {
     for (const [client, presence] of this.#clients) {
       if (presence.owner !== owner || presence.state === 'null' || !isGone(client)) continue
       const { clock, elsewhere } = presence
-      this.#clients.set(client, { clock: clock + 1, state: 'null', owner: gone, elsewhere })
+      // At the clock that it had: a client that comes back goes on from there, and would else not be believed at first.
+      this.#clients.set(client, { clock, state: 'null', owner: gone, elsewhere })
       this.#changed.add(client)
       // Every node finds out by itself that another one is gone.
       if (!elsewhere) this.#changedHere.add(client)
       changed = true
     }
     return changed
+  }
+
+  #depart(client: number, clock: number): void {
+    this.#clients.delete(client)
+    this.#departed.delete(client)
+    this.#departed.set(client, clock)
+    const [oldest] = this.#departed.keys()
+    if (this.#departed.size > departedMax && oldest !== undefined) this.#departed.delete(oldest)
+  }
+
+  #left(client: number): Presence | undefined {
+    const clock = this.#departed.get(client)
+    return clock === undefined ? undefined : { clock, state: 'null', owner: gone, elsewhere: false }
   }
 
   #count(owner: object): number {
@@ -140,6 +158,7 @@ export class AwarenessTable {
 }
 
 const gone = {}
+const departedMax = 1_000
 
 function isNewer(present: Presence | undefined, clock: number, state: string): boolean {
   if (present === undefined) return state !== 'null'
