@@ -35,6 +35,8 @@ export class SealedAppender {
   readonly #store: DocumentStore
   readonly #keys: DataKeys
   readonly #positions = new Map<string, Position>()
+  /** Look-ups under way, for all who do not mind if one began before they came. */
+  readonly #locating = new Map<string, Promise<AppendResult | undefined>>()
 
   constructor(store: DocumentStore, keys: DataKeys) {
     this.#store = store
@@ -60,7 +62,7 @@ export class SealedAppender {
     for (let round = 1; open.length > 0 && round <= roundsMax; round++) {
       const key = this.#keys.current ?? (await this.#keys.make())
       for (const { index, append } of open)
-        if (!this.#isAcceptable(append)) results[index] = await this.#locate(append)
+        if (!this.#isAcceptable(append)) results[index] = await this.#locateOnce(append)
       // From here to the store nothing may come between: a place that was taken is handed on in the same turn.
       open = await this.#seal(
         key,
@@ -106,6 +108,17 @@ export class SealedAppender {
     if (position === undefined) return false
     const { incarnation, revision } = position
     return (append.expect ?? revision) === revision && (append.incarnation ?? incarnation) === incarnation
+  }
+
+  /** An append that expects something must not be judged by a head from before its call. */
+  async #locateOnce(append: Append): Promise<AppendResult | undefined> {
+    const { documentId, expect, incarnation } = append
+    if (expect !== undefined || incarnation !== undefined) return await this.#locate(append)
+    const underWay = this.#locating.get(documentId)
+    if (underWay !== undefined) return await underWay
+    const locating = this.#locate(append).finally(() => this.#locating.delete(documentId))
+    this.#locating.set(documentId, locating)
+    return await locating
   }
 
   /** Looks the position up; creates the document if there is none. Gives a result when the append is refused. */
