@@ -113,18 +113,20 @@ function printText(lengths: readonly number[]): void {
 }
 
 function printStale(arrays: readonly number[]): void {
-  const rows = arrays.map((elements) => {
-    const row = benchStale(elements)
+  const cases = arrays.flatMap((elements) => [10, 200].map((behind) => ({ elements, behind })))
+  const rows = cases.map(({ elements, behind }) => {
+    const row = benchStale(elements, behind)
     return [
       String(elements),
+      String(behind),
       ms(row.first),
       `${ms(row.warm.min)} / ${ms(row.warm.median)} / ${ms(row.warm.max)}`,
       `${ms(row.catchUp.min)} / ${ms(row.catchUp.median)} / ${ms(row.catchUp.max)}`,
     ]
   })
   printTable(
-    'A patch of 2 operations that is 200 changes behind, and the difference since then',
-    ['elements', 'first', 'warm min / median / max', 'difference min / median / max'],
+    'A patch of 2 operations that is some changes behind, and the difference since then',
+    ['elements', 'behind', 'first', 'warm min / median / max', 'difference min / median / max'],
     rows,
   )
 }

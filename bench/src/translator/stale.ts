@@ -5,16 +5,17 @@ import { measure, type Times } from './measure.ts'
 
 export interface StaleRow {
   readonly elements: number
+  readonly behind: number
   readonly first: number
   readonly warm: Times
   readonly catchUp: Times
 }
 
 /**
- * A patch of two operations against a version that 200 changes of others have made stale, in an array of objects; and
+ * A patch of two operations against a version that some changes of others have made stale, in an array of objects; and
  * the difference from that version to now, which is what a reader gets who comes back.
  */
-export function benchStale(elements: number): StaleRow {
+export function benchStale(elements: number, behind: number): StaleRow {
   const doc = makeSmall(elements)
   const view = new JsonView(doc)
   const change = (from: number, count: number): void => {
@@ -26,7 +27,7 @@ export function benchStale(elements: number): StaleRow {
     }
   }
   let at = view.version
-  change(0, 200)
+  change(0, behind)
   const patch = (index: number): unknown => [
     { op: 'replace', path: `/items/${(index * 31_337) % (elements >> 1)}/n`, value: index },
     { op: 'add', path: `/items/${(index * 27_644_437) % (elements >> 1)}`, value: { n: index } },
@@ -37,10 +38,10 @@ export function benchStale(elements: number): StaleRow {
   const warm = measure({
     repeats: 31,
     warmups: 5,
-    // Every run has a version of its own, 200 changes ago, so that nothing is remembered from the run before.
+    // Every run has a version of its own, that many changes ago, so that nothing is remembered from the run before.
     prepare: (index) => {
       at = view.version
-      change(1_000 + index * 200, 200)
+      change(1_000 + index * behind, behind)
       return patch(index)
     },
     run: (operations) => view.apply(operations as never, { at }),
@@ -50,10 +51,10 @@ export function benchStale(elements: number): StaleRow {
     warmups: 3,
     prepare: (index) => {
       at = view.version
-      change(100_000 + index * 200, 200)
+      change(100_000 + index * behind, behind)
     },
     run: () => view.diff(at),
   })
   view.destroy()
-  return { elements, first, warm, catchUp }
+  return { elements, behind, first, warm, catchUp }
 }
