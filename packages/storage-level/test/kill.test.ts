@@ -85,7 +85,7 @@ async function verify(directory: string, promised: Promised): Promise<void> {
   try {
     for (const [documentId, updates] of promised.updates) {
       const head = await store.head(documentId)
-      const lastPromised = Math.max(...updates.keys())
+      const lastPromised = [...updates.keys()].reduce((last, revision) => Math.max(last, revision), 0)
       expect(head?.revision, `head of ${documentId}`).toBeGreaterThanOrEqual(lastPromised)
       await verifyDocument(store, documentId, updates, promised.checkpoints.get(documentId) ?? 0)
     }
