@@ -151,8 +151,11 @@ describe('documents made by Tiptap', () => {
 
 function editRandomly(rng: Rng, editor: Editor): void {
   const size = editor.state.doc.content.size
-  const from = rng.int(size)
-  const to = Math.min(size, from + rng.int(12))
+  // An editor's cursor never stands inside of a surrogate pair.
+  const whole = (at: number): number =>
+    isLow(editor.state.doc.textBetween(at, Math.min(size, at + 1))) ? at + 1 : at
+  const from = whole(rng.int(size))
+  const to = whole(Math.min(size, from + rng.int(12)))
   editor.commands.setTextSelection({ from, to })
   const chain = editor.chain()
   switch (rng.int(12)) {
@@ -188,4 +191,9 @@ function editRandomly(rng: Rng, editor: Editor): void {
     default:
       chain.toggleCode().run()
   }
+}
+
+function isLow(text: string): boolean {
+  const code = text.charCodeAt(0)
+  return code >= 0xdc00 && code <= 0xdfff
 }

@@ -1,5 +1,5 @@
 import * as Y from 'yjs'
-import type { Json } from './json.ts'
+import { equal, type Json } from './json.ts'
 
 /** Where the roots of a document appear: a pointer and the root's name and type. `''` is the JSON root. */
 export type Mounts = Readonly<Record<string, unknown>>
@@ -70,15 +70,21 @@ function xmlContent(parent: Y.XmlFragment): Json[] {
 }
 
 function textNodes(text: Y.XmlText): Json[] {
-  return (text.toDelta() as { insert: unknown; attributes?: Record<string, unknown> }[]).map((part): Json => {
+  const nodes: { [key: string]: Json }[] = []
+  for (const part of text.toDelta() as { insert: unknown; attributes?: Record<string, unknown> }[]) {
     const node: { [key: string]: Json } =
       typeof part.insert === 'string'
         ? { type: 'text', text: part.insert }
         : { type: 'embed', embed: part.insert instanceof Y.AbstractType ? null : project(part.insert) }
     const marks = Object.entries(part.attributes ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1))
     if (marks.length > 0) node.marks = marks.map(([name, value]) => mark(name, value))
-    return node
-  })
+    const last = nodes.at(-1)
+    // A delta is also cut where a formatting mark changes nothing; that is nothing to be seen.
+    if (last?.type === 'text' && node.type === 'text' && equal(last.marks, node.marks))
+      last.text = `${last.text as string}${node.text as string}`
+    else nodes.push(node)
+  }
+  return nodes
 }
 
 /** y-prosemirror appends `--hash` to the name of a mark that may occur several times. */
