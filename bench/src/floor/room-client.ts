@@ -39,7 +39,8 @@ export class RoomClient {
 
   /** Sets a key of a map: the update of a form field. */
   set(id: number): void {
-    this.#doc.getMap('state').set(`k${id % 100}`, `\u00a7${id}\u00a7`)
+    // A key of its own: of two who write one key at once, a server may drop the loser's value before it relays it.
+    this.#doc.getMap('state').set(`${this.#doc.clientID}-${id % 100}`, `\u00a7${id}\u00a7`)
     this.#send()
   }
 
