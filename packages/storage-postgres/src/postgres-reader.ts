@@ -3,7 +3,9 @@ import {
   decodeCheckpoint,
   decodeChunk,
   decodeEntry,
+  overtakenRead,
   planRead,
+  readAgain,
   type Checkpoint,
   type DocumentInfo,
   type Head,
@@ -29,7 +31,6 @@ export interface StoredHead extends Head {
 const pageEntriesMax = 512
 const pageBytesMax = 1 << 20
 const chunksPerRead = 4
-const readTriesMax = 5
 const listPageLength = 500
 
 interface HeadRow extends Record<string, unknown> {
@@ -125,19 +126,8 @@ export class PostgresReader {
   }
 
   /** As `DocumentStore.read`. What is overtaken before it has given anything begins again. */
-  async *read(documentId: string, range: ReadRange): AsyncGenerator<Checkpoint | LogEntry> {
-    for (let tries = 1; ; tries++) {
-      let begun = false
-      try {
-        for await (const item of this.#readOnce(documentId, range)) {
-          begun = true
-          yield item
-        }
-        return
-      } catch (error) {
-        if (begun || tries === readTriesMax || !isOvertaken(error)) throw error
-      }
-    }
+  read(documentId: string, range: ReadRange): AsyncGenerator<Checkpoint | LogEntry> {
+    return readAgain(() => this.#readOnce(documentId, range))
   }
 
   async *#readOnce(documentId: string, range: ReadRange): AsyncGenerator<Checkpoint | LogEntry> {
@@ -155,7 +145,7 @@ export class PostgresReader {
         tail.incarnation !== incarnation ||
         tail.entries[0]?.revision !== after + 1
       )
-        throw replaced(documentId)
+        throw overtakenRead(documentId)
       after = tail.entries.at(-1)?.revision ?? after
       this.#positions.note(documentId, { incarnation, revision: after, mark: tail.mark })
       yield* tail.entries
@@ -177,7 +167,7 @@ export class PostgresReader {
 
   async #readCheckpoint(documentId: string, incarnation: string, state: string): Promise<Checkpoint> {
     const [row] = await this.#database.query<{ record: Buffer | null }>(this.#statements.state, [state])
-    if (row === undefined || row.record === null) throw replaced(documentId)
+    if (row === undefined || row.record === null) throw overtakenRead(documentId)
     const { revision, stateVector, chunks } = decodeCheckpoint(
       row.record,
       Buffer.from(documentId),
@@ -192,9 +182,9 @@ export class PostgresReader {
     async function* chunksOfState(): AsyncGenerator<Uint8Array> {
       for (let number = 0; number < chunks.count;) {
         const rows = await load(number)
-        if (rows.length === 0) throw replaced(documentId)
+        if (rows.length === 0) throw overtakenRead(documentId)
         for (const chunk of rows) {
-          if (chunk.number !== number) throw replaced(documentId)
+          if (chunk.number !== number) throw overtakenRead(documentId)
           const name = { documentId, what: `checkpoint chunk ${number}` }
           yield decodeChunk(chunk.record, chunkContext(documentId, state, number), name)
           number++
@@ -309,16 +299,4 @@ function entryOf(documentId: string, revision: number, record: Buffer): LogEntry
   throw new PolyphonyError('store-corrupt', `Entry ${revision} of "${documentId}" refers to chunks.`, {
     documentId,
   })
-}
-
-function replaced(documentId: string): PolyphonyError {
-  return new PolyphonyError(
-    'store-failed',
-    `"${documentId}" was deleted or trimmed while it was read: read it again.`,
-    { documentId, extra: { overtaken: true } },
-  )
-}
-
-function isOvertaken(error: unknown): boolean {
-  return isPolyphonyError(error) && error.details.extra?.['overtaken'] === true
 }

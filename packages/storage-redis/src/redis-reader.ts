@@ -3,7 +3,9 @@ import {
   decodeCheckpoint,
   decodeChunk,
   decodeEntry,
+  overtakenRead,
   planRead,
+  readAgain,
   type Checkpoint,
   type Head,
   type LogEntry,
@@ -27,7 +29,6 @@ export interface StoredHead extends Head {
 
 const pageBytesMax = 1 << 20
 const chunksPerRead = 4
-const readTriesMax = 5
 
 /** Reads documents: heads, logs and checkpoints. */
 export class RedisReader {
@@ -79,19 +80,8 @@ export class RedisReader {
   }
 
   /** As `DocumentStore.read`. What is overtaken before it has given anything begins again. */
-  async *read(documentId: string, range: ReadRange): AsyncGenerator<Checkpoint | LogEntry> {
-    for (let tries = 1; ; tries++) {
-      let begun = false
-      try {
-        for await (const item of this.#readOnce(documentId, range)) {
-          begun = true
-          yield item
-        }
-        return
-      } catch (error) {
-        if (begun || tries === readTriesMax || !isOvertaken(error)) throw error
-      }
-    }
+  read(documentId: string, range: ReadRange): AsyncGenerator<Checkpoint | LogEntry> {
+    return readAgain(() => this.#readOnce(documentId, range))
   }
 
   async *#readOnce(documentId: string, range: ReadRange): AsyncGenerator<Checkpoint | LogEntry> {
@@ -131,7 +121,7 @@ export class RedisReader {
     const key = this.#keys.document(documentId).statePrefix + set
     const context = Buffer.from(documentId)
     const [record] = await this.#chunks(key, ['record'])
-    if (record === null || record === undefined) throw replaced(documentId)
+    if (record === null || record === undefined) throw overtakenRead(documentId)
     const { revision, stateVector, chunks } = decodeCheckpoint(record, context, documentId)
     const load = (numbers: readonly string[]): Promise<(Buffer | null)[]> => this.#chunks(key, numbers)
     async function* state(): AsyncGenerator<Uint8Array> {
@@ -140,7 +130,7 @@ export class RedisReader {
           String(at + index),
         )
         for (const [index, chunk] of (await load(numbers)).entries()) {
-          if (chunk === null) throw replaced(documentId)
+          if (chunk === null) throw overtakenRead(documentId)
           const what = `checkpoint chunk ${at + index}`
           yield decodeChunk(chunk, chunkContext(documentId, set, at + index), { documentId, what })
         }
@@ -187,7 +177,7 @@ export class RedisReader {
     if (isPolyphonyError(tail)) throw tail
     if (tail?.state === 'open' && tail.incarnation === incarnation && tail.entries[0]?.revision === after + 1)
       return tail
-    throw replaced(documentId)
+    throw overtakenRead(documentId)
   }
 }
 
@@ -257,16 +247,4 @@ function entryOf(documentId: string, revision: number, record: Buffer): LogEntry
   throw new PolyphonyError('store-corrupt', `Entry ${revision} of "${documentId}" refers to chunks.`, {
     documentId,
   })
-}
-
-function replaced(documentId: string): PolyphonyError {
-  return new PolyphonyError(
-    'store-failed',
-    `"${documentId}" was deleted or trimmed while it was read: read it again.`,
-    { documentId, extra: { overtaken: true } },
-  )
-}
-
-function isOvertaken(error: unknown): boolean {
-  return isPolyphonyError(error) && error.details.extra?.['overtaken'] === true
 }

@@ -54,6 +54,7 @@ export { documentExists, MemoryDisk } from './memory-disk.ts'
 export { MemoryStore, type MemoryStoreOptions } from './memory-store.ts'
 export { observed, type ObservedOptions } from './observed.ts'
 export { PendingCalls } from './pending-calls.ts'
+export { overtakenRead, readAgain } from './overtaken-read.ts'
 export { planRead, type ReadPlan, type Retained } from './read-plan.ts'
 export { corrupt, openRecord, sealRecord, type RecordPlace } from './record.ts'
 export {
