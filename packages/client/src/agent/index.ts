@@ -1,0 +1,1 @@
+export { isPolyphonyError } from '@polyphony/core'

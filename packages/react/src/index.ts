@@ -1,0 +1,6 @@
+/**
+ * React hooks over a Polyphony document.
+ *
+ * @module
+ */
+export { isPolyphonyError } from '@polyphony/client'
