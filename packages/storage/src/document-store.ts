@@ -23,7 +23,10 @@ export interface LogEntry extends NewEntry {
   readonly revision: Revision
 }
 
-/** The state of a document up to and including `revision`, as one Yjs update in chunks. */
+/**
+ * The state of a document up to and including `revision`, in chunks: one Yjs update, or a series of them
+ * (`encodeUpdateSeries`). To a store it is just bytes.
+ */
 export interface Checkpoint {
   readonly revision: Revision
   /** Stores fill it in on `read`. Given to `checkpoint`: fails with `incarnation-mismatch` unless the document has it. */
