@@ -18,12 +18,16 @@ const encodings = { keyEncoding: 'view', valueEncoding: 'view' } as const
  * written after a torn record could be dropped by the next recovery, although it was acknowledged. So after a failure
  * nothing more is written until the database has been closed and opened again, which recovers the log up to the tear.
  * Opening needs some space, so on a full disk reads fail, too, from the first attempt to write again until there is space.
+ *
+ * A browser may take the database away (site data are cleared). It would be empty when opened again, and what is cached of
+ * the old one wrong, so from then on everything fails: the store has to be opened anew.
  */
 export class LevelDatabase {
   readonly #level: AnyLevel
   readonly #logger: Logger
   readonly #closed: () => void
   #broken = false
+  #taken: PolyphonyError | undefined
   #recovering: Promise<void> | undefined
 
   /** @param closed is called once the database is closed for good. */
@@ -36,6 +40,11 @@ export class LevelDatabase {
   /** `store-locked` when another process has it open, `store-failed` for everything else. */
   async open(): Promise<void> {
     await translate(() => this.#level.open())
+  }
+
+  /** Whether the browser took it away. */
+  get isTaken(): boolean {
+    return this.#taken !== undefined
   }
 
   async close(): Promise<void> {
@@ -52,7 +61,7 @@ export class LevelDatabase {
     try {
       // The member is LevelDB's; other databases of the family ignore it.
       const options: { keyEncoding: 'view'; valueEncoding: 'view'; sync: boolean } = { ...encodings, sync }
-      await translate(() => this.#level.batch<Key, Uint8Array>([...operations], options))
+      await this.#call(() => this.#level.batch<Key, Uint8Array>([...operations], options))
     } catch (error) {
       this.#broken = true
       throw error
@@ -61,7 +70,7 @@ export class LevelDatabase {
 
   async get(key: Key, snapshot?: Snapshot): Promise<Uint8Array | undefined> {
     await this.#readable()
-    return await translate(() => this.#level.get<Key, Uint8Array>(key, { ...encodings, snapshot }))
+    return await this.#call(() => this.#level.get<Key, Uint8Array>(key, { ...encodings, snapshot }))
   }
 
   /** The first `limit` keys of a range. */
@@ -69,7 +78,7 @@ export class LevelDatabase {
     await this.#readable()
     const options = { keyEncoding: 'view', gte: range.from, lt: range.to, limit, snapshot } as const
     const iterator = this.#level.keys<Key>(options)
-    return await translate(() => iterator.all())
+    return await this.#call(() => iterator.all())
   }
 
   /** Pairs of a range in order, some hundred KB at a time. */
@@ -83,10 +92,12 @@ export class LevelDatabase {
       snapshot,
       highWaterMarkBytes: readAheadBytes,
     }
+    // IndexedDB has only the number of pairs to go by: with chunks of 256 KB, 16 MB.
+    const pairsAtOnce = this.#level.supports.explicitSnapshots ? readAheadPairs : 64
     const iterator = this.#level.iterator<Key, Uint8Array>(options)
     try {
       for (;;) {
-        const pairs = await translate(() => iterator.nextv(readAheadPairs))
+        const pairs = await this.#call(() => iterator.nextv(pairsAtOnce))
         if (pairs.length === 0) return
         yield* pairs
       }
@@ -101,12 +112,24 @@ export class LevelDatabase {
     return this.#level.supports.explicitSnapshots ? this.#level.snapshot() : undefined
   }
 
+  async #call<Value>(call: () => Promise<Value>): Promise<Value> {
+    try {
+      return await translate(call)
+    } catch (error) {
+      if (isPolyphonyError(error) && error.details.extra?.['reason'] === 'InvalidStateError')
+        this.#taken = error
+      throw error
+    }
+  }
+
   /** Reads go on after a failed write, as long as the database is open. */
   async #readable(): Promise<void> {
+    if (this.#taken !== undefined) throw this.#taken
     while (this.#broken && this.#level.status !== 'open') await this.#recover()
   }
 
   async #writable(): Promise<void> {
+    if (this.#taken !== undefined) throw this.#taken
     while (this.#broken) await this.#recover()
   }
 
@@ -168,8 +191,23 @@ function levelError(error: unknown): PolyphonyError {
     const text = 'The database was opened again after a failed write while this was read: read again.'
     return new PolyphonyError('store-failed', text, { cause: error })
   }
-  return new PolyphonyError('store-failed', `The database failed: ${message}`, { cause: error })
+  const reason = browserFailures.find(({ name }) => [...causes(error)].some((cause) => cause.name === name))
+  if (reason === undefined)
+    return new PolyphonyError('store-failed', `The database failed: ${message}`, { cause: error })
+  const text = `IndexedDB ${reason.says} (${reason.name}): ${message}`
+  return new PolyphonyError('store-failed', text, { cause: error, extra: { reason: reason.name } })
 }
+
+/** By the name of the `DOMException`; it is in `details.extra.reason` for those who treat one of them apart. */
+const browserFailures = [
+  { name: 'QuotaExceededError', says: 'has no room left for this site: delete something, or ask for more' },
+  { name: 'AbortError', says: 'gave the write up' },
+  {
+    name: 'InvalidStateError',
+    says: 'took the database away, as when site data are cleared: open the store again',
+  },
+  { name: 'UnknownError', says: 'could not reach the disk' },
+] as const
 
 function* causes(error: unknown): Iterable<Error> {
   for (let cause = error; cause instanceof Error; cause = cause.cause) yield cause

@@ -197,7 +197,7 @@ export class LevelStore implements DocumentStore {
     await this.#writer.close()
     await janitor
     try {
-      await endSession(this.#database)
+      if (!this.#database.isTaken) await endSession(this.#database)
     } finally {
       await this.#database.close()
     }
