@@ -19,6 +19,7 @@ export const errorTable = {
   'document-not-found': { status: 404, close: 4404, retry: false, title: 'There is no such document' },
   'route-not-found': { status: 404, close: 4404, retry: false, title: 'There is no such address' },
   'pointer-not-found': { status: 404, close: 4404, retry: false, title: 'The JSON pointer leads nowhere' },
+  'agent-not-found': { status: 404, close: 4404, retry: false, title: 'There is no such agent' },
   'method-not-allowed': {
     status: 405,
     close: 4400,
@@ -41,6 +42,7 @@ export const errorTable = {
   },
   'revision-expired': { status: 409, close: 4409, retry: false, title: 'That version is no longer retained' },
   'document-exists': { status: 409, close: 4409, retry: false, title: 'The document exists already' },
+  'run-exists': { status: 409, close: 4409, retry: false, title: 'The document knows a run of that id' },
   'document-deleted': { status: 410, close: 4410, retry: false, title: 'The document was deleted' },
   'precondition-failed': {
     status: 412,
@@ -58,6 +60,7 @@ export const errorTable = {
   },
   'patch-too-large': { status: 413, close: 4413, retry: false, title: 'The patch exceeds a limit' },
   'update-too-large': { status: 413, close: 4413, retry: false, title: 'The update exceeds a limit' },
+  'message-too-large': { status: 413, close: 4413, retry: false, title: 'The message exceeds a limit' },
   'unsupported-media-type': {
     status: 415,
     close: 4400,
@@ -66,6 +69,12 @@ export const errorTable = {
   },
   'invalid-patch': { status: 422, close: 4422, retry: false, title: 'The patch cannot be applied' },
   'invalid-value': { status: 422, close: 4422, retry: false, title: 'The value cannot be stored' },
+  'too-many-messages': {
+    status: 422,
+    close: 4422,
+    retry: false,
+    title: 'The document has as many messages as it may',
+  },
   'too-many-documents': {
     status: 429,
     close: 4429,
@@ -78,6 +87,12 @@ export const errorTable = {
     retry: true,
     title: 'The limit of connections is reached',
   },
+  'too-many-runs': {
+    status: 429,
+    close: 4429,
+    retry: true,
+    title: 'The limit of runs under way is reached',
+  },
   'rate-limited': { status: 429, close: 4429, retry: true, title: 'Too many requests' },
   'slow-consumer': {
     status: 429,
@@ -86,6 +101,8 @@ export const errorTable = {
     title: 'The connection does not read fast enough',
   },
   internal: { status: 500, close: 1011, retry: true, title: 'Something broke inside' },
+  'agent-failed': { status: 502, close: 1011, retry: true, title: 'The agent did not do its part' },
+  'agent-timeout': { status: 504, close: 1011, retry: true, title: 'The agent did not answer in time' },
   'store-failed': { status: 503, close: 1013, retry: true, title: 'The store does not answer' },
   'store-corrupt': {
     status: 503,

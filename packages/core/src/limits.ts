@@ -165,6 +165,60 @@ export const limitTable = {
     error: 'document-too-large',
     meaning: 'One event of a feed; larger states take several, but a single string must fit',
   },
+  messagesMax: {
+    default: 10_000,
+    unit: 'count',
+    error: 'too-many-messages',
+    meaning: 'Messages of one document that agents and runs may add up to',
+  },
+  messageLengthMax: {
+    default: 2_000_000,
+    unit: 'count',
+    error: 'message-too-large',
+    meaning: 'UTF-16 units of the text, arguments or JSON of one message or tool call',
+  },
+  messageIdLengthMax: {
+    default: 256,
+    unit: 'count',
+    error: 'invalid-value',
+    meaning: 'UTF-16 units of the id of a message, tool call, run or thread',
+  },
+  toolCallsMax: {
+    default: 1_000,
+    unit: 'count',
+    error: 'too-many-messages',
+    meaning: 'Tool calls of one message, and steps of one run',
+  },
+  runsKept: {
+    default: 1_000,
+    unit: 'count',
+    error: 'too-many-messages',
+    meaning: 'Runs that a document remembers; older ones that have ended are forgotten',
+  },
+  runSilentMs: {
+    default: 120_000,
+    unit: 'ms',
+    error: 'agent-failed',
+    meaning: 'How long a run under way may show no sign of life before others hold it for interrupted',
+  },
+  agentRunsMax: {
+    default: 1_000,
+    unit: 'count',
+    error: 'too-many-runs',
+    meaning: 'Runs of agents under way on one node',
+  },
+  documentAgentRunsMax: {
+    default: 16,
+    unit: 'count',
+    error: 'too-many-runs',
+    meaning: 'Runs of agents under way in one document on one node',
+  },
+  agentEventBytesMax: {
+    default: 10 << 20,
+    unit: 'bytes',
+    error: 'agent-failed',
+    meaning: 'One event of an upstream agent',
+  },
 } as const satisfies Record<string, LimitSpec>
 
 export type LimitName = keyof typeof limitTable

@@ -7,7 +7,7 @@ import { isPrimitive, type JsonValue } from './json-value.ts'
 import { hunksOf, type ListHunk } from './list-runs.ts'
 import { live, type Moment } from './moment.ts'
 import { stepTexts, textMode, type Layout } from './mounts.ts'
-import type { PatchOperation } from './patch.ts'
+import type { PatchOperation, TextSplice } from './patch.ts'
 import { escapeToken } from './pointer.ts'
 import {
   hasVisible,
@@ -18,6 +18,7 @@ import {
   projectUnit,
 } from './project.ts'
 import type { Unit } from './list-at.ts'
+import { textSplices } from './text-splices.ts'
 import { countsInArray, typeOf, type YType } from './yjs.ts'
 
 export interface DiffInput {
@@ -28,6 +29,8 @@ export interface DiffInput {
   readonly indexOf: IndexOf
   /** Only what is below this type, with pointers relative to it. */
   readonly scope?: Address | undefined
+  /** Whether texts may be spliced. */
+  readonly splices?: boolean | undefined
 }
 
 /** A list or object is replaced as a whole only when it takes more operations than this. */
@@ -37,7 +40,7 @@ const operationsMin = 16
  * One RFC 6902 patch from what the reader has to what is there now. Deterministic. Ancestors come before what is below
  * them, so that all pointers are those of the final state. O(changes * depth), plus the size of what is new.
  */
-export function diff(input: DiffInput): PatchOperation[] {
+export function diff(input: DiffInput): (PatchOperation | TextSplice)[] {
   if (input.since.isLive) return []
   return new Differ(input).run()
 }
@@ -51,12 +54,14 @@ class Differ {
   readonly #mounted: ReadonlyMap<YType, ReadonlySet<string>>
   /** Roots that appear by themselves. */
   readonly #auto: ReadonlySet<YType>
-  readonly #patch: PatchOperation[] = []
+  readonly #splices: boolean
+  readonly #patch: (PatchOperation | TextSplice)[] = []
   readonly #replaced = new Set<YType>()
 
-  constructor({ doc, layout, since, indexOf, scope }: DiffInput) {
+  constructor({ doc, layout, since, indexOf, scope, splices = false }: DiffInput) {
     const { roots, appeared } = rootAddresses(doc, layout, since)
     this.#since = since
+    this.#splices = splices
     this.#indexOf = indexOf
     this.#changes = changesSince(doc, since)
     this.#appeared = scope === undefined ? appeared : []
@@ -65,7 +70,7 @@ class Differ {
     this.#addresses = new Addresses(scope === undefined ? roots : [scope], since, indexOf, this.#mounted)
   }
 
-  run(): PatchOperation[] {
+  run(): (PatchOperation | TextSplice)[] {
     for (const root of this.#appeared) this.#emitRoot(root)
     const dirty = new Set<YType>([...this.#changes.keys.keys(), ...this.#changes.items.keys()])
     const found = new Map<YType, Address>()
@@ -176,6 +181,12 @@ class Differ {
         this.#emitAll(address, patch, type._length)
         return
       }
+    } else if (this.#splices) {
+      const edits = textSplices(items, this.#since, this.#indexOf, pointer)
+      if (edits !== undefined && JSON.stringify(edits).length < type._length) {
+        for (const edit of edits) this.#emit(edit)
+        return
+      }
     }
     this.#replaceWhole(address)
   }
@@ -268,7 +279,7 @@ class Differ {
     this.#emit({ op, path: pointer, value })
   }
 
-  #emit(operation: PatchOperation): void {
+  #emit(operation: PatchOperation | TextSplice): void {
     this.#patch.push(operation)
   }
 

@@ -26,6 +26,8 @@ export interface WriteOptions {
   readonly policy?: Policy | undefined
   /** Origin of the Yjs transaction. */
   readonly origin?: unknown
+  /** Whether the patch may splice strings. */
+  readonly splices?: boolean | undefined
 }
 
 /** What a write did to the document, in ids. */
@@ -53,7 +55,7 @@ export class Engine {
   }
 
   patch(patch: unknown, moment: Moment, options: WriteOptions): Written {
-    return this.#write(parsePatch(patch, this.limits.patchOperationsMax), moment, options)
+    return this.#write(parsePatch(patch, this.limits.patchOperationsMax, options.splices), moment, options)
   }
 
   assign(value: JsonValue, path: readonly string[], moment: Moment, options: WriteOptions): Written {

@@ -16,6 +16,7 @@ export {
 export {
   array,
   map,
+  reservedPrefix,
   text,
   xml,
   type LayoutOptions,
@@ -25,7 +26,15 @@ export {
 } from './mounts.ts'
 export { JsonMirror, patched, type MirrorEvent } from './mirror.ts'
 export { applyPatch, applyState, toJson, type OneOffOptions } from './one-off.ts'
-export type { Conflict, ConflictReason, JsonPatch, PatchOperation, PatchResult } from './patch.ts'
+export type {
+  Conflict,
+  ConflictReason,
+  JsonPatch,
+  PatchOperation,
+  PatchResult,
+  SplicePatch,
+  TextSplice,
+} from './patch.ts'
 export { formatPointer, parsePointer } from './pointer.ts'
 export { collectOrigin, type RetainOptions } from './retention.ts'
 export {
@@ -42,6 +51,7 @@ export {
   type ApplyOptions,
   type AssignOptions,
   type ChangeEvent,
+  type DiffOptions,
   type JsonViewOptions,
   type ReadOptions,
 } from './view.ts'

@@ -1,6 +1,6 @@
 import { assert } from '@polyphony/core'
 import { isJsonArray, type JsonValue } from './json-value.ts'
-import type { JsonPatch } from './patch.ts'
+import type { SplicePatch, TextSplice } from './patch.ts'
 import { parsePointer } from './pointer.ts'
 import type { Version } from './version.ts'
 import type { JsonView } from './view.ts'
@@ -74,10 +74,10 @@ export class JsonMirror {
 }
 
 /**
- * Applies a patch that `JsonView.diff` made: a new value that shares everything with the old one that the patch does not
+ * Applies a patch that `JsonView.diff` made, with splices or without: a new value that shares everything with the old one that the patch does not
  * mention. O(operations * depth), plus the copies of the containers on the way.
  */
-export function patched(value: JsonValue, patch: JsonPatch): JsonValue {
+export function patched(value: JsonValue, patch: SplicePatch): JsonValue {
   /** Containers that this call has copied, and may therefore change. */
   const own = new WeakSet<object>()
   const owned = (container: JsonValue | undefined): JsonValue[] | Record<string, JsonValue> => {
@@ -92,7 +92,8 @@ export function patched(value: JsonValue, patch: JsonPatch): JsonValue {
     const path = parsePointer(operation.path)
     const last = path.pop()
     if (last === undefined) {
-      if ('value' in operation) root = operation.value
+      if (operation.op === 'splice') root = spliced(root, operation)
+      else if ('value' in operation) root = operation.value
       continue
     }
     let container = owned(root)
@@ -107,9 +108,16 @@ export function patched(value: JsonValue, patch: JsonPatch): JsonValue {
       const index = Number(last)
       if (operation.op === 'add') container.splice(index, 0, operation.value)
       else if (operation.op === 'remove') container.splice(index, 1)
+      else if (operation.op === 'splice') container[index] = spliced(container[index], operation)
       else if ('value' in operation) container[index] = operation.value
     } else if (operation.op === 'remove') delete container[last]
+    else if (operation.op === 'splice') container[last] = spliced(container[last], operation)
     else if ('value' in operation) container[last] = operation.value
   }
   return root
+}
+
+function spliced(text: JsonValue | undefined, { index, remove, insert }: TextSplice): string {
+  assert(typeof text === 'string' && index + remove <= text.length, 'a splice stays within a string')
+  return text.slice(0, index) + insert + text.slice(index + remove)
 }

@@ -5,6 +5,17 @@ import { toJson } from './one-off.ts'
 import { JsonView } from './view.ts'
 
 describe('mounts', () => {
+  it('reserved roots only appear where they are mounted', () => {
+    const doc = new Y.Doc()
+    doc.getMap('state').set('a', 1)
+    doc.getArray('polyphony:messages').push(['hi'])
+    expect(toJson(doc)).toEqual({ a: 1 })
+    expect(toJson(doc, { mounts: { '/messages': array('polyphony:messages') } })).toEqual({
+      a: 1,
+      messages: ['hi'],
+    })
+  })
+
   it('without any, the root map is the state and other roots appear under their names', () => {
     const doc = new Y.Doc({ gc: false })
     const view = new JsonView(doc)

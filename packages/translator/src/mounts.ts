@@ -15,6 +15,9 @@ export const array = (name: string): Mount => ({ kind: 'array', name })
 export const text = (name: string): Mount => ({ kind: 'text', name })
 export const xml = (name: string): Mount => ({ kind: 'xml', name })
 
+/** Roots whose names begin with this never appear by themselves: they hold what is not part of the state. */
+export const reservedPrefix = 'polyphony:'
+
 /** How a text looks as JSON: one string, or an array of its lines without their line feeds. */
 export type TextMode = 'string' | 'lines'
 
@@ -23,7 +26,10 @@ export interface LayoutOptions {
   readonly root?: string | undefined
   /** Which root appears at which JSON pointer. */
   readonly mounts?: Readonly<Record<string, Mount>> | undefined
-  /** Whether roots that nobody mounted appear under their names, typed by what they hold. Default true. */
+  /**
+   * Whether roots that nobody mounted, and whose names do not begin with `polyphony:`, appear under their names, typed by
+   * what they hold. Default true.
+   */
   readonly auto?: boolean | undefined
   /**
    * Pointers (`*` stands for any one token) at which strings are made `Y.Text`, so that people can type into them, and
@@ -97,8 +103,8 @@ export class Layout {
 
   /** The kind under which a root appears by itself, if it does. */
   autoKind(name: string, root: YType): Kind | undefined {
-    if (!this.auto || this.#mounted.has(name) || this.top.children.has(name) || name === '__proto__')
-      return undefined
+    if (!this.auto || this.#mounted.has(name) || this.top.children.has(name)) return undefined
+    if (name === '__proto__' || name.startsWith(reservedPrefix)) return undefined
     return root._start === null && root._map.size === 0 ? undefined : inferKind(root)
   }
 

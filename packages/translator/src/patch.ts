@@ -12,6 +12,21 @@ export type PatchOperation =
 export type JsonPatch = readonly PatchOperation[]
 
 /**
+ * Replaces `remove` UTF-16 units of the string at `path`, from `index` on, by `insert`. It never begins or ends within a
+ * surrogate pair. An extension of RFC 6902 for those who ask for it: there a string can only be replaced as a whole.
+ */
+export interface TextSplice {
+  readonly op: 'splice'
+  readonly path: string
+  readonly index: number
+  readonly remove: number
+  readonly insert: string
+}
+
+/** A JSON Patch that may also splice strings. */
+export type SplicePatch = readonly (PatchOperation | TextSplice)[]
+
+/**
  * Why an operation of a stale patch met something that others did meanwhile.
  *
  * - `target-deleted`: the place it works on, or what it replaces or moves, was deleted. Skipped.
@@ -34,7 +49,7 @@ export type ConflictReason =
 export interface Conflict {
   /** Zero-based index of the operation in the patch; 0 for `assign`. */
   readonly index: number
-  readonly op: PatchOperation['op']
+  readonly op: SplicePatch[number]['op']
   readonly reason: ConflictReason
   /** Where, as the author of the patch addresses it. */
   readonly path: string
@@ -53,14 +68,18 @@ export interface PatchResult {
 /** An operation with its pointers taken apart. */
 export interface Step {
   readonly index: number
-  readonly op: PatchOperation['op']
+  readonly op: SplicePatch[number]['op']
   readonly path: readonly string[]
   readonly from: readonly string[]
   readonly value: JsonValue | undefined
+  readonly splice?: Pick<TextSplice, 'index' | 'remove' | 'insert'> | undefined
 }
 
-/** Checks the form of a patch, which may come from outside. Throws `invalid-patch` with the index of the culprit. */
-export function parsePatch(patch: unknown, operationsMax: number): Step[] {
+/**
+ * Checks the form of a patch, which may come from outside; `splices` tells whether it may splice strings. Throws
+ * `invalid-patch` with the index of the culprit.
+ */
+export function parsePatch(patch: unknown, operationsMax: number, splices = false): Step[] {
   if (!Array.isArray(patch))
     throw new PolyphonyError(
       'invalid-patch',
@@ -71,7 +90,7 @@ export function parsePatch(patch: unknown, operationsMax: number): Step[] {
     throw new PolyphonyError('patch-too-large', `A JSON Patch has at most ${operationsMax} operations`, {
       limit: 'patchOperationsMax',
     })
-  return patch.map(parseOperation)
+  return patch.map((raw, index) => parseOperation(raw, index, splices))
 }
 
 /** An `invalid-patch` error of one operation, with a stable reason for programs. */
@@ -81,12 +100,13 @@ export function refusal(index: number, why: string, message: string): PolyphonyE
 
 const operations = new Set(['add', 'remove', 'replace', 'move', 'copy', 'test'])
 
-function parseOperation(raw: unknown, index: number): Step {
+function parseOperation(raw: unknown, index: number, splices: boolean): Step {
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
     throw refusal(index, 'not-an-object', 'it is not an object')
   const member = (name: string): unknown =>
     Object.hasOwn(raw, name) ? (raw as Record<string, unknown>)[name] : undefined
   const op = member('op')
+  if (op === 'splice' && splices) return parseSplice(member, index)
   if (typeof op !== 'string' || !operations.has(op))
     throw refusal(index, 'unknown-operation', `"op" is none of ${[...operations].join(', ')}`)
   const path = pointerMember(index, 'path', member('path'))
@@ -96,6 +116,18 @@ function parseOperation(raw: unknown, index: number): Step {
   if ((op === 'add' || op === 'replace' || op === 'test') && value === undefined)
     throw refusal(index, 'missing-value', `"${op}" needs a "value"`)
   return { index, op: op as PatchOperation['op'], path, from, value: value as JsonValue | undefined }
+}
+
+function parseSplice(member: (name: string) => unknown, index: number): Step {
+  const path = pointerMember(index, 'path', member('path'))
+  const [start, remove, insert] = [member('index'), member('remove'), member('insert')]
+  if (!isCount(start) || !isCount(remove) || typeof insert !== 'string')
+    throw refusal(index, 'invalid-splice', '"splice" needs the numbers "index" and "remove" and the string "insert"')
+  return { index, op: 'splice', path, from: [], value: undefined, splice: { index: start, remove, insert } }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0
 }
 
 function pointerMember(index: number, name: string, value: unknown): string[] {

@@ -65,6 +65,9 @@ export class Planner {
       case 'move':
         this.#move(step)
         break
+      case 'splice':
+        this.#splice(step)
+        break
     }
     this.#wrote = true
   }
@@ -290,6 +293,19 @@ export class Planner {
     this.#write(target, path, copy.toJson(), target.linesOf === undefined ? node : undefined, true)
   }
 
+  /** A string with another stretch in it; what of it is a text in the document is merged as one. */
+  #splice({ path, splice = { index: 0, remove: 0, insert: '' } }: Step): void {
+    const { index, remove, insert } = splice
+    const text = this.#walker.read(path).node.toJson()
+    if (typeof text !== 'string' || path.length === 0)
+      throw this.#refuse('not-a-string', `"${clip(formatPointer(path))}" is not a string`)
+    if (index + remove > text.length || cutsPair(text, index) || cutsPair(text, index + remove))
+      throw this.#refuse('invalid-splice', 'it reaches beyond the string or cuts a surrogate pair')
+    const next = text.slice(0, index) + insert + text.slice(index + remove)
+    const value = ingest(next, this.#intake, path.length, this.#step?.index)
+    this.#write(this.#walker.place(path), path, value, undefined, false)
+  }
+
   /** Takes out the source of a move. Returns what spares it after all, when it cannot arrive. */
   #detach({ container, token }: Place): () => void {
     if (container instanceof XmlNode) throw this.invalid('the parts of an XML node cannot be moved')
@@ -336,4 +352,9 @@ export class Planner {
     const index = this.#step?.index
     return new PolyphonyError('invalid-value', `Operation ${index ?? 0}: ${message}`, { index })
   }
+}
+
+function cutsPair(text: string, index: number): boolean {
+  const [high, low] = [text.charCodeAt(index - 1), text.charCodeAt(index)]
+  return high >= 0xd800 && high < 0xdc00 && low >= 0xdc00 && low < 0xe000
 }

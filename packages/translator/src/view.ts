@@ -6,7 +6,7 @@ import { Engine, type EngineOptions, type Policy, type Written } from './engine.
 import { jsonEquals, type JsonValue } from './json-value.ts'
 import { live, type Moment } from './moment.ts'
 import type { Node } from './overlay.ts'
-import type { JsonPatch, PatchOperation, PatchResult } from './patch.ts'
+import type { JsonPatch, PatchOperation, PatchResult, SplicePatch, TextSplice } from './patch.ts'
 import { formatPointer, parsePointer } from './pointer.ts'
 import { projectDocument } from './project.ts'
 import { Retention, type RetainOptions } from './retention.ts'
@@ -32,14 +32,23 @@ export interface ReadOptions {
   readonly at?: Version | undefined
 }
 
+export interface DiffOptions {
+  /** Only what is there, with pointers relative to it. */
+  readonly pointer?: string | undefined
+  /** Whether changes of texts may be told as splices, where that is shorter than the text. */
+  readonly splices?: boolean | undefined
+}
+
 export interface ApplyOptions {
   /** What the author of the patch saw. Default: what is there now. */
   readonly at?: Version | undefined
   readonly policy?: Policy | undefined
   readonly origin?: unknown
+  /** Whether the patch may splice strings; otherwise such an operation is an unknown one. */
+  readonly splices?: boolean | undefined
 }
 
-export interface AssignOptions extends ApplyOptions {
+export interface AssignOptions extends Omit<ApplyOptions, 'splices'> {
   readonly pointer?: string | undefined
 }
 
@@ -132,12 +141,14 @@ export class JsonView {
    * with operations that cannot fail on that baseline. With a pointer, the patch of what is there, with pointers
    * relative to it; `null` stands for nothing. O(changes since * depth), plus the size of what is new.
    */
-  diff(since: Version, { pointer = '' }: { readonly pointer?: string | undefined } = {}): JsonPatch {
+  diff(since: Version, options?: Omit<DiffOptions, 'splices'>): JsonPatch
+  diff(since: Version, options?: DiffOptions): SplicePatch
+  diff(since: Version, { pointer = '', splices = false }: DiffOptions = {}): SplicePatch {
     this.#outsideTransaction()
     const moment = this.#moment(since)
     if (moment.isLive) return []
-    if (pointer === '') return this.#diff(moment)
-    return this.#diffBelow(tokensOf(pointer), pointer, moment)
+    if (pointer === '') return this.#diff(moment, splices)
+    return this.#diffBelow(tokensOf(pointer), pointer, moment, splices)
   }
 
   /**
@@ -181,7 +192,7 @@ export class JsonView {
     this.#listeners.clear()
   }
 
-  #diff(moment: Moment, scope?: Address): PatchOperation[] {
+  #diff(moment: Moment, splices: boolean, scope?: Address): (PatchOperation | TextSplice)[] {
     const { doc } = this
     return diff({
       doc,
@@ -189,10 +200,11 @@ export class JsonView {
       since: moment,
       indexOf: this.#engine.positions.indexOf,
       scope,
+      splices,
     })
   }
 
-  #diffBelow(tokens: readonly string[], pointer: string, moment: Moment): JsonPatch {
+  #diffBelow(tokens: readonly string[], pointer: string, moment: Moment, splices: boolean): SplicePatch {
     const then = this.#follow(tokens, moment)
     const now = this.#follow(tokens, live)
     if (
@@ -202,14 +214,14 @@ export class JsonView {
       now.kind !== 'leaf' &&
       then.kind !== 'leaf'
     ) {
-      if (now.kind === 'map' && now.mounted.size > 0) return relative(this.#diff(moment), pointer)
+      if (now.kind === 'map' && now.mounted.size > 0) return relative(this.#diff(moment, splices), pointer)
       if ((now.kind === 'list' && now.isXml) || (now.kind === 'map' && now.isPlain))
         return this.#diffPart(tokens, moment, now)
       if (now.base !== undefined && now.base === then.base) {
         const type = now.base
         const rules = this.#engine.layout.textsAt(tokens)
         const kind = kindOf(type) ?? kindOfNode[now.kind]
-        return this.#diff(moment, {
+        return this.#diff(moment, splices, {
           type,
           kind,
           pointer: '',
@@ -227,10 +239,10 @@ export class JsonView {
   }
 
   /** The patch of the `content` or `attrs` of an XML node, which is a part of the patch of the node. */
-  #diffPart(tokens: readonly string[], moment: Moment, now: Node): JsonPatch {
+  #diffPart(tokens: readonly string[], moment: Moment, now: Node): SplicePatch {
     const node = tokens.slice(0, -1)
     const part = formatPointer(tokens.slice(-1))
-    const patch = this.#diffBelow(node, formatPointer(node), moment)
+    const patch = this.#diffBelow(node, formatPointer(node), moment, false)
     const isWhole = patch.some(({ op, path }) => path === '' || (path === part && op === 'remove'))
     return isWhole ? [{ op: 'replace', path: '', value: now.toJson() }] : relative(patch, part)
   }
@@ -341,7 +353,7 @@ function tokensOf(pointer: string): string[] {
 }
 
 /** The part of a patch that is below a pointer, relative to it. */
-function relative(patch: readonly PatchOperation[], pointer: string): PatchOperation[] {
+function relative(patch: SplicePatch, pointer: string): (PatchOperation | TextSplice)[] {
   return patch.flatMap((operation) => {
     if (operation.path === pointer && 'value' in operation)
       return [{ op: 'replace' as const, path: '', value: operation.value }]
