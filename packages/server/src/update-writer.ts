@@ -25,7 +25,8 @@ export function writeUpdate(runs: ReadonlyMap<number, StructRun>, deletes: IdSet
   return encoder.toUint8Array()
 }
 
-function writeDeletes(encoder: encoding.Encoder, deletes: IdSet): void {
+/** The delete set at the end of an update. */
+export function writeDeletes(encoder: encoding.Encoder, deletes: IdSet): void {
   const clients = [...deletes.clients()].toSorted((a, b) => b - a)
   encoding.writeVarUint(encoder, clients.length)
   for (const client of clients) {
