@@ -182,7 +182,7 @@ class Differ {
         return
       }
     } else if (this.#splices) {
-      const edits = textSplices(items, this.#since, this.#indexOf, pointer)
+      const edits = textSplices(type, items, this.#since, this.#indexOf, pointer)
       if (edits !== undefined && JSON.stringify(edits).length < type._length) {
         for (const edit of edits) this.#emit(edit)
         return

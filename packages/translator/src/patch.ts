@@ -122,7 +122,11 @@ function parseSplice(member: (name: string) => unknown, index: number): Step {
   const path = pointerMember(index, 'path', member('path'))
   const [start, remove, insert] = [member('index'), member('remove'), member('insert')]
   if (!isCount(start) || !isCount(remove) || typeof insert !== 'string')
-    throw refusal(index, 'invalid-splice', '"splice" needs the numbers "index" and "remove" and the string "insert"')
+    throw refusal(
+      index,
+      'invalid-splice',
+      '"splice" needs the numbers "index" and "remove" and the string "insert"',
+    )
   return { index, op: 'splice', path, from: [], value: undefined, splice: { index: start, remove, insert } }
 }
 

@@ -3,7 +3,7 @@ import type { IndexOf } from './address.ts'
 import { runsOf, type ChangedRun } from './list-runs.ts'
 import type { Moment } from './moment.ts'
 import type { TextSplice } from './patch.ts'
-import { countsInText } from './yjs.ts'
+import { countsInText, type YType } from './yjs.ts'
 
 /** One place of a text where something changed. */
 interface TextHunk {
@@ -16,15 +16,18 @@ interface TextHunk {
 
 /**
  * The edits of a text since a moment, from the first to the last, each with its index after those before it. `undefined`
- * when they cannot be told: characters that were deleted have been collected, or a surrogate pair was cut, which Yjs
- * repairs by changing its neighbours. O(changes * (log changes + cost of a position)).
+ * when they cannot be told: characters that were deleted have been collected, or a surrogate pair may have been cut,
+ * which Yjs repairs by changing both halves into U+FFFD, without a trace. O(changes * (log changes + cost of a position)),
+ * and a search for that character, which is fast but reads the text.
  */
 export function textSplices(
+  type: YType,
   items: Iterable<Y.Item>,
   since: Moment,
   indexOf: IndexOf,
   path: string,
 ): TextSplice[] | undefined {
+  if (mayHaveCutPair(type)) return undefined
   const runs = runsOf(items, since, countsInText, indexOf)
   if (runs.some(({ item }) => !(item.content instanceof Y.ContentString))) return undefined
   // As in lists: at one index what was removed comes first.
@@ -54,9 +57,17 @@ function textOf({ item, offset, length }: ChangedRun): string {
   return item.content instanceof Y.ContentString ? item.content.str.slice(offset, offset + length) : ''
 }
 
-/** Whether an edit begins or ends within a surrogate pair, or beside one that Yjs may have had to repair. */
+function mayHaveCutPair(type: YType): boolean {
+  for (let item = type._start; item !== null; item = item.right)
+    if (!item.deleted && item.content instanceof Y.ContentString && item.content.str.includes('\ufffd'))
+      return true
+  return false
+}
+
+/** Whether an edit begins or ends within a surrogate pair. */
 function touchesSurrogate({ insert, first, last }: TextHunk): boolean {
-  const before = first.added && first.offset > 0 ? unitAt(first.item, first.offset - 1) : unitLeftOf(first.item)
+  const before =
+    first.added && first.offset > 0 ? unitAt(first.item, first.offset - 1) : unitLeftOf(first.item)
   const end = last.offset + last.length
   const after = last.added && end < last.item.length ? unitAt(last.item, end) : unitRightOf(last.item)
   return (
@@ -67,9 +78,9 @@ function touchesSurrogate({ insert, first, last }: TextHunk): boolean {
   )
 }
 
-/** Whether a unit is of one half of a pair, the one that begins at `from`, or what a half becomes without the other. */
+/** Whether a unit is the half of a pair whose range begins at `from`. */
 function isHalf(unit: number, from: number): boolean {
-  return (unit >= from && unit < from + 0x400) || unit === 0xfffd
+  return unit >= from && unit < from + 0x400
 }
 
 function unitAt(item: Y.Item, offset: number): number {
