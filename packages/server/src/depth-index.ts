@@ -12,7 +12,7 @@ interface Runs {
  * Memory: two numbers for each change of depth in a client's clocks. Looking up costs O(log changes).
  */
 export class DepthIndex {
-  readonly #max: number
+  #max: number
   readonly #clients = new Map<number, Runs>()
   /** How long the runs of each touched client were, for taking back what was placed. */
   readonly #before = new Map<number, number>()
@@ -21,13 +21,19 @@ export class DepthIndex {
     this.#max = max
   }
 
-  /** Notes where an item lies; a client's items come in the order of their clocks. False when it lies too deep. */
-  place(item: Y.Item): boolean {
+  /**
+   * Notes where an item lies; a client's items come in the order of their clocks. False when it lies too deep. What is
+   * stored never does: it raises the limit of its document, so that nobody is shut out of what is there.
+   */
+  place(item: Y.Item, isStored = false): boolean {
     const anchor = item.origin ?? item.rightOrigin
     let depth = 0
     if (anchor !== null) depth = this.#depthOf(anchor)
     else if (item.parent instanceof Y.ID) depth = this.#depthOf(item.parent) + 1
-    if (depth > this.#max) return false
+    if (depth > this.#max) {
+      if (!isStored) return false
+      this.#max = depth
+    }
     const { client, clock } = item.id
     const runs = this.#clients.get(client) ?? { starts: [], depths: [] }
     if (!this.#before.has(client)) this.#before.set(client, runs.starts.length)

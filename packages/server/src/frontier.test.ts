@@ -83,7 +83,10 @@ describe('Frontier', () => {
         const committed = new Y.Doc({ gc: false })
         let held: { update: Uint8Array; missing: { client: number; clock: number } }[] = []
         const admit = (bytes: Uint8Array): void => {
-          const { fresh, blocked, known } = frontier.admit(readUpdate(bytes, limits, true))
+          const update = readUpdate(bytes, limits, true)
+          const news = frontier.hasNews(update)
+          const { fresh, blocked, known } = frontier.admit(update)
+          expect(news).toBe(!known)
           expect(known).toBe(fresh === undefined && blocked === undefined)
           if (fresh !== undefined) {
             Y.applyUpdate(committed, fresh.update)

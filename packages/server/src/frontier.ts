@@ -54,11 +54,11 @@ export class Frontier {
 
   /**
    * Decides what of an update is new, what is known, and what must wait, and takes the new part in.
-   * Throws `update-too-large` when it nests too deep; then nothing was taken in.
+   * Throws `update-too-large` when it nests too deep, unless it is from the log; then nothing was taken in.
    * Cost: O(structs × log clients), also for updates made to be slow.
    */
-  admit(update: ParsedUpdate): Assessment {
-    const walk = this.#walk(update)
+  admit(update: ParsedUpdate, from: 'outside' | 'log' = 'outside'): Assessment {
+    const walk = this.#walk(update, from === 'log')
     const { freshDeletes, blockedDeletes, knownDeletes } = this.#splitDeletes(update.deletes, walk.ends)
     const hasFresh = walk.fresh.size > 0 || !freshDeletes.isEmpty
     const hasBlocked = walk.blocked.size > 0 || !blockedDeletes.isEmpty
@@ -87,18 +87,29 @@ export class Frontier {
     }
   }
 
+  /** Whether an update holds anything that is not known yet. Cost: O(structs) when it does not. */
+  hasNews(update: ParsedUpdate): boolean {
+    for (const [client, structs] of update.structs) {
+      const last = structs.findLast((struct) => !(struct instanceof Y.Skip))
+      if (last !== undefined && last.id.clock + last.length > this.clock(client)) return true
+    }
+    for (const { client, clock, length } of update.deletes.entries())
+      for (const _gap of this.#deletes.missing(client, clock, length)) return true
+    return false
+  }
+
   /** Deletions that follow from the committed state without standing in any update (a lost concurrent map write). */
   addImpliedDeletes(deletes: IdSet): void {
     this.#deletes.addAll(deletes)
   }
 
-  #walk(update: ParsedUpdate): Walk {
+  #walk(update: ParsedUpdate, isStored: boolean): Walk {
     let tooDeep = false
     const walk = walkStructs(
       update,
       (client) => this.clock(client),
       (struct) => {
-        if (struct instanceof Y.Item && !this.#depths.place(struct)) tooDeep = true
+        if (struct instanceof Y.Item && !this.#depths.place(struct, isStored)) tooDeep = true
       },
     )
     if (tooDeep) {

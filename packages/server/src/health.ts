@@ -17,6 +17,8 @@ const readyTimeoutMs = 2_000
  */
 export class HealthFace {
   readonly #options: HealthOptions
+  /** What the gauge shows. */
+  #ready = 0
 
   constructor(options: HealthOptions) {
     this.#options = options
@@ -28,6 +30,7 @@ export class HealthFace {
 
   async answer(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (path === '/metrics') {
+      this.#showReady((await this.#unreadyReason()) === undefined)
       const { contentType, body } = await this.#options.metrics.render()
       send(request, response, { status: 200, contentType, body })
       return
@@ -38,6 +41,11 @@ export class HealthFace {
       contentType: 'application/json',
       body: JSON.stringify(reason === undefined ? { status: 'ok' } : { status: 'unavailable', reason }),
     })
+  }
+
+  #showReady(ready: boolean): void {
+    this.#options.metrics.telemetry.gauge('polyphony_ready', Number(ready) - this.#ready)
+    this.#ready = Number(ready)
   }
 
   /** A stable code, not the message: everybody may ask. */

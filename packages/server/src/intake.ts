@@ -66,13 +66,13 @@ export class Intake {
   /** Takes in what the log holds already. */
   load(update: Uint8Array): Increment {
     if (update.length === 0) return nothing
-    return this.#frontier.admit(this.#parseOwn(update)).fresh?.increment ?? nothing
+    return this.#frontier.admit(this.#parseOwn(update), 'log').fresh?.increment ?? nothing
   }
 
   /** Takes in an entry of the log that others may have written; gives what it adds to the log. */
   takeCommitted(bytes: Uint8Array): Increment {
     const update = this.#parseOwn(bytes)
-    const { fresh } = this.#frontier.admit(update)
+    const { fresh } = this.#frontier.admit(update, 'log')
     if (fresh !== undefined) this.#releaseHeld()
     return this.#options.log.incrementOf(update)
   }
@@ -91,6 +91,11 @@ export class Intake {
     queued: Pick<QueuedUpdate, 'authorship' | 'committed' | 'failed'>,
   ): boolean {
     this.assertRoomFor(change.update.length)
+    // It may be thrown out again. Until it is in the log, nobody knows what it brings, so nothing can build on it.
+    if (change.batch !== undefined) {
+      this.#enqueue({ ...change, ...queued })
+      return true
+    }
     const update = this.#parseOwn(change.update)
     const { fresh, blocked } = this.#frontier.admit(update)
     // What it deletes may be on its way to be deleted by others, but nobody else writes under the replica's client id.
@@ -106,8 +111,13 @@ export class Intake {
 
   /** Throws `overloaded` or `document-too-large` when so many bytes more would be too many. */
   assertRoomFor(bytes: number): void {
-    const { documentId, log, queue, limits } = this.#options
-    const { queueBytesMax, documentBytesMax } = limits
+    this.#assertQueueTakes(bytes)
+    this.#assertDocumentTakes(bytes)
+  }
+
+  #assertQueueTakes(bytes: number): void {
+    const { documentId, queue, limits } = this.#options
+    const { queueBytesMax } = limits
     const waiting = queue.bytes + queue.length * queuedOverheadBytes
     // What is larger than the whole queue may be has to wait until nothing else does.
     if (waiting > 0 && waiting + bytes > queueBytesMax) {
@@ -117,6 +127,11 @@ export class Intake {
         { documentId, limit: 'queueBytesMax' },
       )
     }
+  }
+
+  #assertDocumentTakes(bytes: number): void {
+    const { documentId, log, queue, limits } = this.#options
+    const { documentBytesMax } = limits
     if (log.bytes + queue.bytes + bytes > documentBytesMax) {
       throw new PolyphonyError(
         'document-too-large',
@@ -128,7 +143,9 @@ export class Intake {
 
   #admit(update: ParsedUpdate, from: Origin): void {
     const { queue, telemetry, log } = this.#options
-    this.assertRoomFor(update.bytes.length)
+    this.#assertQueueTakes(update.bytes.length)
+    // Who only reads a full document repeats what is there at each connection.
+    if (this.#frontier.hasNews(update)) this.#assertDocumentTakes(update.bytes.length)
     this.#assertNotOurs(update)
     const { fresh, blocked, known } = this.#frontier.admit(update)
     const { authorship, session } = from

@@ -12,6 +12,16 @@ const bytes = [256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304,
 
 /** Every metric of the server. Documentation and tests iterate it; `Telemetry` knows no others. */
 export const metricTable = {
+  polyphony_ready: {
+    type: 'gauge',
+    help: 'What /readyz says when this is read: 1 while edits are taken, 0 while the store fails or the server stops',
+    labels: [],
+  },
+  polyphony_limit: {
+    type: 'gauge',
+    help: 'What each limit is set to, by its name in the table of limits and in its unit',
+    labels: ['name'],
+  },
   polyphony_connections: {
     type: 'gauge',
     help: 'WebSocket sessions and feeds that are open now',

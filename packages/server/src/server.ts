@@ -67,6 +67,7 @@ export async function createPolyphonyServer(options: PolyphonyServerOptions): Pr
   const random = options.random ?? systemRandom
   const metrics = options.metrics ?? createMetrics()
   const { telemetry } = metrics
+  for (const [name, value] of Object.entries(limits)) telemetry.gauge('polyphony_limit', value, { name })
   const connections = new ConnectionCounter(limits)
   const rooms = new Rooms({
     store,

@@ -614,6 +614,7 @@ describe('for whoever operates it', () => {
       'polyphony_http_requests_total{route="/v1/documents/{id}",method="GET",status="404"} 1',
     )
     expect(body).toContain('polyphony_errors_total{face="http",code="document-not-found"} 1')
+    expect(body).toContain('\npolyphony_ready 1\n')
   })
 
   test('a store that does not answer makes it unready', async () => {
@@ -625,6 +626,18 @@ describe('for whoever operates it', () => {
     expect((await send('GET', `${failing.url}/healthz`)).status).toBe(200)
     const hanging = await start({ checkReady: () => new Promise(() => undefined) })
     expect((await send('GET', `${hanging.url}/readyz`)).status).toBe(503)
+  })
+
+  test('the metrics say what /readyz says', async () => {
+    let broken = false
+    const checkReady = async (): Promise<void> => {
+      if (broken) throw new Error('no')
+    }
+    const server = await start({ checkReady })
+    for (const ready of [1, 0, 1]) {
+      broken = ready === 0
+      expect((await send('GET', `${server.url}/metrics`)).body).toContain(`\npolyphony_ready ${ready}\n`)
+    }
   })
 
   test('closing lets requests finish, ends feeds, and refuses newcomers', async () => {
