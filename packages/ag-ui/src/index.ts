@@ -1,3 +1,17 @@
+export { AgentEventReader } from './agent-event-reader.ts'
+export { ChunkExpander } from './chunk-expander.ts'
+export {
+  messagesRoot,
+  readConversation,
+  readMessage,
+  runsRoot,
+  type ConversationEntry,
+  type MessageStatus,
+  type StoredMessage,
+  type StoredToolCall,
+  type ToolCallStatus,
+} from './conversation.ts'
+export { writeMessages, type MessageOrigin } from './conversation-writer.ts'
 export { FeedReader, type FeedTarget, type HeldVersion } from './feed-reader.ts'
 export {
   defaultPace,
@@ -19,6 +33,8 @@ export {
   type RepairOptions,
   type RepairState,
 } from './repair-schedule.ts'
+export { coalesceEdits, type MessageEdit } from './message-edit.ts'
+export { answerOf, MessageFold } from './message-fold.ts'
 export { RunChecker, type CheckedEvent } from './run-checker.ts'
 export {
   encodeCustom,
@@ -29,7 +45,13 @@ export {
 } from './run-event.ts'
 export { parseRunInput, type RunInput } from './run-input.ts'
 export { encodeSse, encodeSseRetry, sseKeepAlive, type SseEvent } from './sse.ts'
-export { encodeDeltaEvent, encodeSnapshotEvent, type StateStamp } from './state-event.ts'
+export {
+  encodeDeltaEvent,
+  encodeSnapshotEvent,
+  encodeSpliceEvent,
+  spliceEventName,
+  type StateStamp,
+} from './state-event.ts'
 export {
   defaultFeedOptions,
   StateFeed,

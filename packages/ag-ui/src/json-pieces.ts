@@ -1,5 +1,5 @@
 import { PolyphonyError } from '@polyphony/core'
-import { isJsonArray, type JsonValue, type PatchOperation } from '@polyphony/translator'
+import { isJsonArray, type JsonValue, type SplicePatch, type TextSplice } from '@polyphony/translator'
 
 /**
  * Cuts a JSON Patch into texts of at most `bytesMax` bytes, each a JSON Patch of its own; applied in order they do what
@@ -7,7 +7,7 @@ import { isJsonArray, type JsonValue, type PatchOperation } from '@polyphony/tra
  * is done when it is asked for. Throws `document-too-large` for a single string (or key) that does not fit, because
  * JSON Patch can only replace a string whole.
  */
-export function* cutPatch(patch: Iterable<PatchOperation>, bytesMax: number): Generator<string> {
+export function* cutPatch(patch: Iterable<SplicePatch[number]>, bytesMax: number): Generator<string> {
   let operations: string[] = []
   let bytes = 2
   for (const operation of patch) {
@@ -32,7 +32,11 @@ export function stringifyWithin(value: JsonValue, bytesMax: number): string | un
   return utf8Length(text) > bytesMax ? undefined : text
 }
 
-function* cutOperation(operation: PatchOperation, bytesMax: number): Generator<string> {
+function* cutOperation(operation: SplicePatch[number], bytesMax: number): Generator<string> {
+  if (operation.op === 'splice') {
+    yield* cutSplice(operation, bytesMax)
+    return
+  }
   if (!('value' in operation)) {
     yield fitting(JSON.stringify(operation), operation.path, bytesMax)
     return
@@ -57,8 +61,28 @@ function* cutOperation(operation: PatchOperation, bytesMax: number): Generator<s
   }
 }
 
+/** A splice, with what it inserts in as many pieces as it takes. */
+function* cutSplice({ insert, ...splice }: TextSplice, bytesMax: number): Generator<string> {
+  // A UTF-16 unit has at most six bytes in JSON; one more is left for the rest of a surrogate pair.
+  const units = Math.max(1, Math.floor((bytesMax - utf8Length(splice.path) - 100) / 6) - 1)
+  let { index, remove } = splice
+  for (let at = 0; at === 0 || at < insert.length;) {
+    const cut = at + units
+    const end = isLowSurrogate(insert.charCodeAt(cut)) ? cut + 1 : cut
+    const piece = insert.slice(at, end)
+    yield fitting(JSON.stringify({ ...splice, index, remove, insert: piece }), splice.path, bytesMax)
+    index += piece.length
+    remove = 0
+    at = end
+  }
+}
+
+function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit < 0xe000
+}
+
 /** The operation as JSON, or nothing when it has more than `bytesMax` bytes. */
-function textOf(operation: PatchOperation, value: JsonValue, bytesMax: number): string | undefined {
+function textOf(operation: SplicePatch[number], value: JsonValue, bytesMax: number): string | undefined {
   if (leastJsonLength(value, bytesMax) > bytesMax) return undefined
   const text = JSON.stringify(operation)
   // A UTF-16 unit has at most three bytes, so most operations need no counting.

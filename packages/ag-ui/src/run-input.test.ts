@@ -19,6 +19,7 @@ test('what the official client sends', () => {
     mode: 'sync',
     version: 'i.4',
     pointer: '/a~1b',
+    splices: false,
     state: { a: 1 },
   })
 })
@@ -30,6 +31,7 @@ test('without anything of ours it is a watch run of the whole document', () => {
     mode: 'watch',
     version: undefined,
     pointer: '',
+    splices: false,
     state: undefined,
   }
   expect(parseRunInput(minimal)).toEqual(nothing)

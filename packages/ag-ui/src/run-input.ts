@@ -13,6 +13,8 @@ export interface RunInput {
   readonly version: string | undefined
   /** The part of the document that is the state of this run; '' for all. */
   readonly pointer: string
+  /** Whether the client understands `polyphony.delta` events, which splice texts. */
+  readonly splices: boolean
   /** What the client holds; absent when it does not say. The official client sends `{}` before it holds anything. */
   readonly state: JsonValue | undefined
 }
@@ -28,6 +30,7 @@ const optionsSchema = z.looseObject({
     .max(4_096)
     .regex(/^(\/([^/~]|~[01])*)*$/, 'not a JSON pointer (RFC 6901)')
     .default(''),
+  splices: z.boolean().default(false),
 })
 
 /**
@@ -50,8 +53,8 @@ export function parseRunInput(body: unknown): RunInput {
       : {}
   const options = optionsSchema.safeParse(forwarded)
   if (!options.success) throw malformed('forwardedProps.polyphony', options.error)
-  const { mode, version, pointer } = options.data
-  return { threadId, runId, mode, version, pointer, state: state as JsonValue | undefined }
+  const { mode, version, pointer, splices } = options.data
+  return { threadId, runId, mode, version, pointer, splices, state: state as JsonValue | undefined }
 }
 
 function malformed(what: string, error: z.core.$ZodError): PolyphonyError {

@@ -20,3 +20,12 @@ export function encodeSnapshotEvent(stateText: string, stamp: StateStamp): strin
 export function encodeDeltaEvent(patchText: string, stamp: StateStamp): string {
   return `{"type":"STATE_DELTA","delta":${patchText},"metadata":{"polyphony":${JSON.stringify(stamp)}}}`
 }
+
+/** Name of the CUSTOM event that stands for a STATE_DELTA with operations that the protocol does not know. */
+export const spliceEventName = 'polyphony.delta'
+
+/** The JSON text of a CUSTOM event around the JSON text of a patch with splices. Only for readers that asked for it. */
+export function encodeSpliceEvent(patchText: string, stamp: StateStamp): string {
+  const name = JSON.stringify(spliceEventName)
+  return `{"type":"CUSTOM","name":${name},"value":${patchText},"metadata":{"polyphony":${JSON.stringify(stamp)}}}`
+}

@@ -49,6 +49,8 @@ export interface FeedParts {
   readonly telemetry: Telemetry
   /** The part of the document that is shown; default all of it. */
   readonly pointer?: string | undefined
+  /** Whether changes of long texts are told as splices, in CUSTOM events; official clients do not understand these. */
+  readonly splices?: boolean | undefined
   readonly options?: Partial<FeedOptions> | undefined
 }
 
@@ -67,6 +69,7 @@ export interface FeedSubscription {
 export class StateFeed {
   readonly #source: FeedSource
   readonly #pointer: string
+  readonly #splices: boolean
   readonly #options: FeedOptions
   readonly #clock: Clock
   readonly #telemetry: Telemetry
@@ -83,6 +86,7 @@ export class StateFeed {
   constructor(source: FeedSource, parts: FeedParts) {
     this.#source = source
     this.#pointer = parts.pointer ?? ''
+    this.#splices = parts.splices ?? false
     this.#options = { ...defaultFeedOptions, ...parts.options }
     this.#clock = parts.clock
     this.#telemetry = parts.telemetry
@@ -204,7 +208,7 @@ export class StateFeed {
   /** Nothing when nothing changed in this view; a snapshot when the view no longer knows what did. */
   #delta(view: JsonView, held: HeldVersion, leadsTo: HeldVersion): Sending | undefined {
     try {
-      const patch = view.diff(held.version, { pointer: this.#pointer })
+      const patch = view.diff(held.version, { pointer: this.#pointer, splices: this.#splices })
       if (patch.length === 0) return undefined
       return { kind: 'delta', frames: new FrameList(patchFrames(patch, held.token, this.#context(leadsTo))) }
     } catch (error) {

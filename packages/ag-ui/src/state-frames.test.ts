@@ -1,8 +1,10 @@
-import { StateDeltaEventSchema, StateSnapshotEventSchema } from '@ag-ui/core/schemas'
+import { CustomEventSchema, StateDeltaEventSchema, StateSnapshotEventSchema } from '@ag-ui/core/schemas'
+import { patched, type JsonValue, type SplicePatch } from '@polyphony/translator'
 import jsonPatch from 'fast-json-patch'
 import { expect, test } from 'vitest'
 import { patchFrames, snapshotFrames, type FrameContext } from './state-frames.ts'
 import type { Frame } from './frame-list.ts'
+import { spliceEventName } from './state-event.ts'
 
 const context: FrameContext = { documentId: 'notes/1', version: 'abc.7', frameBytesMax: 8 << 20 }
 
@@ -14,6 +16,16 @@ interface Parsed {
     readonly delta?: jsonPatch.Operation[]
     readonly metadata: { readonly polyphony: Record<string, unknown> }
   }
+}
+
+interface CustomEvent {
+  readonly name: string
+  readonly value: SplicePatch
+  readonly metadata: { readonly polyphony: Record<string, unknown> }
+}
+
+function isWellFormed(text: string): boolean {
+  return Buffer.from(text).toString() === text
 }
 
 function parse({ bytes }: Frame): Parsed {
@@ -99,4 +111,34 @@ test('a single string beyond the limit is refused', () => {
   expect(() => [...snapshotFrames('x'.repeat(20_000), { ...context, frameBytesMax: 10_000 })]).toThrow(
     expect.objectContaining({ code: 'document-too-large' }),
   )
+})
+
+test('a patch with splices is a CUSTOM event, cut into as many as it takes', () => {
+  const body = 'x😀ä"'.repeat(4_000)
+  const patch = [
+    { op: 'add', path: '/title', value: 'new' },
+    { op: 'splice', path: '/body', index: 5, remove: 2, insert: body },
+  ] as const
+  const small = { ...context, frameBytesMax: 5_000 }
+  const frames = [...patchFrames(patch, 'abc.5', small)]
+  expect(frames.length).toBeGreaterThan(5)
+  let state: JsonValue = { title: 'old', body: '0123456789' }
+  let at: unknown = 'abc.5'
+  for (const frame of frames) {
+    expect(frame.bytes.byteLength).toBeLessThanOrEqual(5_000)
+    const event = parse(frame).event as unknown as CustomEvent
+    expect(CustomEventSchema.safeParse(event).success).toBe(true)
+    expect(event.name).toBe(spliceEventName)
+    expect(event.metadata.polyphony.previous).toBe(at)
+    at = event.metadata.polyphony.version
+    for (const operation of event.value)
+      if (operation.op === 'splice') expect(isWellFormed(operation.insert)).toBe(true)
+    state = patched(state, event.value)
+  }
+  expect(state).toEqual({ title: 'new', body: `01234${body}789` })
+})
+
+test('without splices the same reader gets a STATE_DELTA', () => {
+  const [frame] = [...patchFrames([{ op: 'add', path: '/a', value: 1 }], 'abc.5', context)].map(parse)
+  expect(frame?.event.type).toBe('STATE_DELTA')
 })

@@ -2,14 +2,14 @@ import {
   isJsonArray,
   type JsonArray,
   type JsonObject,
-  type JsonPatch,
   type JsonValue,
   type PatchOperation,
+  type SplicePatch,
 } from '@polyphony/translator'
 import type { Frame } from './frame-list.ts'
 import { cutPatch, escapePointer, stringifyWithin, valueTooLarge } from './json-pieces.ts'
 import { encodeSse } from './sse.ts'
-import { encodeDeltaEvent, encodeSnapshotEvent, type StateStamp } from './state-event.ts'
+import { encodeDeltaEvent, encodeSnapshotEvent, encodeSpliceEvent, type StateStamp } from './state-event.ts'
 
 export interface FrameContext {
   readonly documentId: string
@@ -36,39 +36,48 @@ export function* snapshotFrames(state: JsonValue, context: FrameContext): Genera
   }
   if (typeof state !== 'object' || state === null) throw valueTooLarge('', bytesMax)
   yield snapshotFrame(Array.isArray(state) ? '[]' : '{}', context, true)
-  yield* deltaFrames(membersOf(state), context.version, context, bytesMax)
+  yield* deltaFrames(membersOf(state), context.version, context, { bytesMax, encode: encodeDeltaEvent })
 }
 
-/** Frames that take a reader from the version `previous` on: one STATE_DELTA, or several when it would be too large. */
-export function patchFrames(patch: JsonPatch, previous: string, context: FrameContext): Generator<Frame> {
-  return deltaFrames(patch, previous, context, context.frameBytesMax - envelopeBytes(context, previous))
+/**
+ * Frames that take a reader from the version `previous` on: one STATE_DELTA, or several when it would be too large. A
+ * patch with splices comes as CUSTOM events instead, so only readers that asked for splices may be given one.
+ */
+export function patchFrames(patch: SplicePatch, previous: string, context: FrameContext): Generator<Frame> {
+  return deltaFrames(patch, previous, context, {
+    bytesMax: context.frameBytesMax - envelopeBytes(context, previous),
+    encode: patch.some(({ op }) => op === 'splice') ? encodeSpliceEvent : encodeDeltaEvent,
+  })
+}
+
+interface DeltaForm {
+  readonly bytesMax: number
+  readonly encode: (patchText: string, stamp: StateStamp) => string
 }
 
 function* deltaFrames(
-  patch: Iterable<PatchOperation>,
+  patch: Iterable<SplicePatch[number]>,
   previous: string,
   context: FrameContext,
-  bytesMax: number,
+  { bytesMax, encode }: DeltaForm,
 ): Generator<Frame> {
+  const deltaFrame = (text: string, from: string, partial: boolean): Frame =>
+    frame('delta', encode(text, stamp(context, from, partial)), context, partial)
   let from = previous
   let held: string | undefined
   // Only what comes last may carry the version as a place to resume from, so each text waits for the next one.
   for (const text of cutPatch(patch, bytesMax)) {
     if (held !== undefined) {
-      yield deltaFrame(held, from, context, true)
+      yield deltaFrame(held, from, true)
       from = context.version
     }
     held = text
   }
-  if (held !== undefined) yield deltaFrame(held, from, context, false)
+  if (held !== undefined) yield deltaFrame(held, from, false)
 }
 
 function snapshotFrame(text: string, context: FrameContext, partial: boolean): Frame {
   return frame('snapshot', encodeSnapshotEvent(text, stamp(context, null, partial)), context, partial)
-}
-
-function deltaFrame(text: string, previous: string, context: FrameContext, partial: boolean): Frame {
-  return frame('delta', encodeDeltaEvent(text, stamp(context, previous, partial)), context, partial)
 }
 
 function frame(kind: Frame['kind'], data: string, context: FrameContext, partial: boolean): Frame {

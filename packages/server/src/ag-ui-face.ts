@@ -35,6 +35,7 @@ export function agUiHandler(streams: FeedStreams): DocumentRequestHandler {
     await streams.run(exchange, {
       documentId,
       pointer: input.pointer,
+      splices: input.splices,
       since: taken.holds,
       face: 'ag-ui',
       stays: input.mode === 'watch',

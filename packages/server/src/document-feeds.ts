@@ -14,6 +14,8 @@ export interface WatchRequest {
   readonly documentId: string
   /** The part of the document to watch; '' for all. */
   readonly pointer: string
+  /** Whether the reader understands splices of texts. Default: no. */
+  readonly splices?: boolean | undefined
   /** Token of the version that the reader holds. Malformed: `invalid-token`; unknown here: it gets a snapshot. */
   readonly since: string | undefined
 }
@@ -22,6 +24,11 @@ interface OpenDocument {
   readonly opening: Promise<WatchedDocument>
   users: number
 }
+
+/** What readers have in common that share a feed. */
+type FeedView = Pick<WatchRequest, 'pointer' | 'splices'>
+
+const keyOf = ({ pointer, splices = false }: FeedView): string => `${splices ? 'splices' : ''} ${pointer}`
 
 /** All feeds of this node: readers of one view of one document share one `StateFeed`. */
 export class DocumentFeeds {
@@ -34,7 +41,7 @@ export class DocumentFeeds {
 
   /** Starts a feed. The document is open until the subscription is closed. Rejects with what opening rejects with. */
   async watch(request: WatchRequest, target: FeedTarget): Promise<FeedSubscription> {
-    const { documentId, pointer, since } = request
+    const { documentId, since } = request
     const open = this.#enter(documentId)
     let left = false
     const leave = (): void => {
@@ -44,13 +51,13 @@ export class DocumentFeeds {
     try {
       const document = await open.opening
       const held = since === undefined ? undefined : parseVersion(since, document.handle)
-      const subscription = document.feed(pointer).subscribe(target, held === 'unknown' ? undefined : held)
+      const subscription = document.feed(request).subscribe(target, held === 'unknown' ? undefined : held)
       return {
         flush: () => subscription.flush(),
         drained: () => subscription.drained(),
         close: () => {
           subscription.close()
-          document.tidy(pointer)
+          document.tidy(request)
           leave()
         },
       }
@@ -92,7 +99,7 @@ export class DocumentFeeds {
   }
 }
 
-/** An open document and its feeds by pointer. */
+/** An open document and its feeds by view. */
 class WatchedDocument {
   readonly handle: DocumentHandle
   readonly #options: DocumentFeedsOptions
@@ -106,8 +113,9 @@ class WatchedDocument {
     })
   }
 
-  feed(pointer: string): StateFeed {
-    const known = this.#feeds.get(pointer)
+  feed(request: FeedView): StateFeed {
+    const key = keyOf(request)
+    const known = this.#feeds.get(key)
     if (known !== undefined) return known
     const { handle } = this
     const { clock, telemetry, feed: options } = this.#options
@@ -117,15 +125,16 @@ class WatchedDocument {
         read: (task) => handle.read(task),
         formatVersion: (version) => formatVersion(version, handle.incarnation),
       },
-      { clock, telemetry, pointer, options },
+      { clock, telemetry, pointer: request.pointer, splices: request.splices, options },
     )
-    this.#feeds.set(pointer, feed)
+    this.#feeds.set(key, feed)
     return feed
   }
 
   /** Forgets a view that nobody reads. */
-  tidy(pointer: string): void {
-    if (this.#feeds.get(pointer)?.readerCount === 0) this.#feeds.delete(pointer)
+  tidy(request: FeedView): void {
+    const key = keyOf(request)
+    if (this.#feeds.get(key)?.readerCount === 0) this.#feeds.delete(key)
   }
 
   fail(error: PolyphonyError): void {

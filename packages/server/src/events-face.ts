@@ -8,7 +8,7 @@ import type { DocumentRequestHandler } from './request-handler.ts'
 
 /**
  * GET /v1/documents/{id}/events: state events for `EventSource`. It resumes from `Last-Event-ID`, or from `?version=` on
- * the first request, and begins with a snapshot otherwise. When it ends properly, the browser connects again by itself.
+ * the first request, and begins with a snapshot otherwise. `?splices` asks for splices of texts. When it ends properly, the browser connects again by itself.
  */
 export function eventsHandler(streams: FeedStreams, random: Random): DocumentRequestHandler {
   return async (exchange, documentId) => {
@@ -20,6 +20,7 @@ export function eventsHandler(streams: FeedStreams, random: Random): DocumentReq
     await streams.run(exchange, {
       documentId,
       pointer: pointerParameter(query),
+      splices: query.has('splices'),
       since: since ?? undefined,
       face: 'events',
       stays: true,

@@ -1,10 +1,12 @@
+import { patched, type JsonValue, type SplicePatch } from '@polyphony/translator'
 import jsonPatch from 'fast-json-patch'
 import { EventSource } from 'eventsource'
 import { request, type IncomingMessage } from 'node:http'
 import { createBrotliDecompress, createGunzip } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import * as Y from 'yjs'
 import type { AgentEvent } from './support/agents.ts'
-import { until } from './support/editor.ts'
+import { openEditor, synced, until } from './support/editor.ts'
 import { send, startServer, type TestServer } from './support/http.ts'
 import { startProxy } from './support/tcp-proxy.ts'
 
@@ -45,7 +47,10 @@ class Subscriber {
     this.events.push(event)
     const { previous, version } = event.metadata!.polyphony!
     if (event.type === 'STATE_SNAPSHOT') this.state = event.snapshot
-    else {
+    else if (event.type === 'CUSTOM') {
+      expect(previous).toBe(this.version)
+      this.state = patched(this.state as JsonValue, event.value as SplicePatch)
+    } else {
       expect(previous).toBe(this.version)
       this.state = jsonPatch.applyPatch(
         this.state,
@@ -67,6 +72,28 @@ describe('EventSource', () => {
     await until('the changes', () => (reader.state as { list: number[] }).list.length === 10)
     expect(reader.state).toEqual((await send('GET', server.address('a'))).body)
     expect(reader.version).toBe((await send('GET', server.address('a'))).version)
+  })
+
+  test('who asks for splices gets the change of a long text, others the text', async () => {
+    const editor = openEditor(server.url, 'a')
+    cleanups.push(() => editor.close())
+    const body = new Y.Text('a line of a long text\n'.repeat(2_000))
+    editor.doc.getMap('state').set('body', body)
+    await synced(editor)
+    const readers = ['?splices', '?splices', '', '?splices&path=/body'].map(
+      (query) => new Subscriber(server.address('a', `/events${query}`)),
+    )
+    await until('the snapshots', () => readers.every(({ events }) => events.length > 0))
+    body.insert(20_000, '😀')
+    body.delete(10_000, 5)
+    const wanted = body.toJSON()
+    const held = ({ state }: Subscriber): unknown =>
+      typeof state === 'string' ? state : (state as { body?: string }).body
+    await until('the change', () => readers.every((reader) => held(reader) === wanted))
+    const sizes = readers.map(({ events }) => JSON.stringify(events.slice(1)).length)
+    expect(sizes.map((size) => size > body.length)).toEqual([false, false, true, false])
+    for (const { events } of readers.filter((_, index) => index !== 2))
+      expect(events.slice(1).map(({ type, name }) => `${type} ${name}`)).toContain('CUSTOM polyphony.delta')
   })
 
   test('after a drop it resumes with what it missed, without a snapshot', async () => {
