@@ -130,7 +130,8 @@ class ConversationWriter {
     }
     this.#changeCalls(map, callsIn(from), callsIn(to))
     const calls = map.get('toolCalls')
-    if (after.toolCalls === undefined && calls instanceof Y.Array && calls.length === 0) map.delete('toolCalls')
+    if (after.toolCalls === undefined && calls instanceof Y.Array && calls.length === 0)
+      map.delete('toolCalls')
     if (after.toolCalls !== undefined && calls === undefined && !map.has('toolCalls'))
       map.set('toolCalls', new Y.Array())
   }
@@ -140,9 +141,9 @@ class ConversationWriter {
     const kept = new Set(to.map(({ id }) => id))
     for (const call of to) {
       const before = known.get(call.id)
-      const item = this.#call(call.id)
-      if (before === undefined) this.#addCall(String(map.get('id')), call, 'running')
-      else if (item !== undefined) changeCall(item, before, call)
+      const item = callsOf(map).find((one) => one.get('id') === call.id)
+      if (before !== undefined && item !== undefined) changeCall(item, before, call)
+      else if (item === undefined && before === undefined) this.#pushCall(map, call, 'running')
     }
     const list = map.get('toolCalls')
     if (!(list instanceof Y.Array)) return
@@ -150,22 +151,31 @@ class ConversationWriter {
       const call: unknown = list.get(index)
       const id = call instanceof Y.Map ? call.get('id') : undefined
       if (typeof id !== 'string' || !known.has(id) || kept.has(id)) continue
+      this.#forgetCall(call as Y.Map<unknown>)
       list.delete(index)
-      this.#calls.delete(id)
     }
+  }
+
+  /** Unless another message has it by now. */
+  #forgetCall(call: Y.Map<unknown>): void {
+    const id = String(call.get('id'))
+    if (this.#calls.get(id) === call) this.#calls.delete(id)
   }
 
   #remove(id: string): void {
     const map = this.#message(id)
     if (map === undefined) return
-    for (const call of callsOf(map)) this.#calls.delete(String(call.get('id')))
+    for (const call of callsOf(map)) this.#forgetCall(call)
     this.#list.delete(this.#list.toArray().indexOf(map))
     this.#messages.delete(id)
   }
 
-  #addCall(id: string, call: ToolCall, status: ToolCallStatus = 'arguments'): void {
+  #addCall(id: string, call: ToolCall): void {
     const map = this.#message(id)
-    if (map === undefined || this.#call(call.id) !== undefined) return
+    if (map !== undefined && this.#call(call.id) === undefined) this.#pushCall(map, call, 'arguments')
+  }
+
+  #pushCall(map: Y.Map<unknown>, call: ToolCall, status: ToolCallStatus): void {
     let list = map.get('toolCalls')
     if (!(list instanceof Y.Array)) {
       list = new Y.Array<unknown>()
