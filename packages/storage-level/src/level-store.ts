@@ -2,11 +2,13 @@ import { parseDocumentId, type Clock, type Logger, type Random } from '@polyphon
 import {
   assertBatch,
   assertCheckpoint,
+  assertCondition,
   closedError,
   documentExists,
   encodeCheckpoint,
   rechunk,
   refuseCheckpointAt,
+  refuseHead,
   retentionCut,
   updateBytes,
   type Append,
@@ -15,6 +17,7 @@ import {
   type DocumentInfo,
   type DocumentStore,
   type Head,
+  type HeadCondition,
   type ListQuery,
   type LogEntry,
   type ReadRange,
@@ -178,12 +181,15 @@ export class LevelStore implements DocumentStore {
     return publicHead(head, this.#generation)
   }
 
-  async delete(documentId: string): Promise<void> {
+  async delete(documentId: string, condition: HeadCondition = {}): Promise<void> {
     this.#assertOpen()
     parseDocumentId(documentId)
-    const removed = await this.#writer.commit([documentId], 200, (heads) =>
-      planDelete(heads, documentId, this.#settings.clock.now()),
-    )
+    assertCondition(condition)
+    const removed = await this.#writer.commit([documentId], 200, (heads) => {
+      const error = refuseHead(documentId, condition, this.#public(heads.get(documentId)))
+      if (error !== undefined) throw error
+      return planDelete(heads, documentId, this.#settings.clock.now())
+    })
     for (const range of removed) this.#janitor.sweep(range)
   }
 

@@ -3,12 +3,12 @@ import {
   silentLogger,
   systemClock,
   systemRandom,
-  type Clock,
   type Random,
 } from '@polyphony/core'
 import {
   assertBatch,
   assertCheckpoint,
+  assertCondition,
   closedError,
   defaultRetention,
   documentExists,
@@ -21,6 +21,7 @@ import {
   type DocumentInfo,
   type DocumentStore,
   type Head,
+  type HeadCondition,
   type ListQuery,
   type LogEntry,
   type LogListener,
@@ -32,12 +33,13 @@ import {
 } from '@polyphony/storage'
 import { ChangeFeed } from './change-feed.ts'
 import { PostgresAppender } from './postgres-appender.ts'
-import { PostgresCheckpoints, replacedState } from './postgres-checkpoints.ts'
+import { PostgresCheckpoints } from './postgres-checkpoints.ts'
 import { PostgresDatabase } from './postgres-database.ts'
 import { PostgresListener } from './postgres-listener.ts'
 import { PostgresNotifier } from './postgres-notifier.ts'
 import { parseSchema, type PostgresStoreOptions } from './postgres-options.ts'
 import { PostgresReader } from './postgres-reader.ts'
+import { PostgresRemover } from './postgres-remover.ts'
 import { checkServer } from './postgres-server-check.ts'
 import { PostgresSweeper } from './postgres-sweeper.ts'
 import { migrate, tablesOf, type PostgresTables } from './postgres-tables.ts'
@@ -81,13 +83,13 @@ export class PostgresStore implements DocumentStore {
   readonly #database: PostgresDatabase
   readonly #listener: PostgresListener
   readonly #tables: PostgresTables
-  readonly #clock: Clock
   readonly #random: Random
   readonly #positions = new LogPositions()
   readonly #pending = new PendingCalls()
   readonly #reader: PostgresReader
   readonly #appender: PostgresAppender
   readonly #checkpoints: PostgresCheckpoints
+  readonly #remover: PostgresRemover
   readonly #sweeper: PostgresSweeper
   readonly #notifier: PostgresNotifier
   readonly #changes: ChangeFeed
@@ -102,7 +104,6 @@ export class PostgresStore implements DocumentStore {
     this.#database = database
     this.#listener = listener
     this.#tables = tables
-    this.#clock = clock
     this.#random = random
     const reader = new PostgresReader(database, tables, this.#positions)
     this.#reader = reader
@@ -130,6 +131,7 @@ export class PostgresStore implements DocumentStore {
       ...shared,
       retention: options.retention ?? defaultRetention,
     })
+    this.#remover = new PostgresRemover({ ...shared, positions: this.#positions, renew })
     this.#sweeper = new PostgresSweeper({ ...shared, pending: this.#pending })
     this.#sweeper.sweep()
   }
@@ -182,22 +184,10 @@ export class PostgresStore implements DocumentStore {
     })
   }
 
-  delete(documentId: string): Promise<void> {
+  delete(documentId: string, condition: HeadCondition = {}): Promise<void> {
     return this.#call(async () => {
-      const { documents, states, garbage } = this.#tables
-      const rows = await this.#database.query(
-        `WITH old AS (SELECT id, key, state FROM ${documents} WHERE id = $1 AND deleted_at_ms IS NULL FOR UPDATE),
-         gone AS (
-           UPDATE ${documents} d SET key = DEFAULT, deleted_at_ms = $2, mark = NULL,
-             state = NULL, state_revision = NULL, state_bytes = NULL, state_end = NULL
-           FROM old WHERE d.id = old.id RETURNING old.key, old.state
-         ),
-         left_over AS (INSERT INTO ${garbage} SELECT key FROM gone),
-         demoted AS (UPDATE ${states} SET expires_at = now() + ${replacedState} WHERE id IN (SELECT state FROM gone))
-         SELECT key::text FROM gone`,
-        [parseDocumentId(documentId), this.#clock.now()],
-      )
-      if (rows.length === 0) return
+      assertCondition(condition)
+      if (!(await this.#remover.remove(parseDocumentId(documentId), condition))) return
       this.#changed(documentId)
       this.#sweeper.sweep()
     })

@@ -106,17 +106,25 @@ redis.call('PUBLISH', ARGV[2], '- ' .. ARGV[1] .. ' 0')
 return { 'ok' }`,
 )
 
-/** KEYS head, log. ARGV time, channel, prefix of the state's keys, how long its readers may still need it. */
+/**
+ * KEYS head, log. ARGV incarnation or '', expected revision or '', time, channel, prefix of the state's keys, how long its
+ * readers may still need it, seen incarnation, seen revision, seen mark. Gives `ok`, `none` when there is nothing to
+ * delete, or as `appendScript` `refused`/`broken`, the latter only where a condition is to be held against the head.
+ */
 export const deleteScript = script(
   2,
   `${prelude}
 local head = readHead(KEYS[1])
+local conditional = ARGV[1] ~= '' or ARGV[2] ~= ''
+if conditional and not head.deletedAtMs and isBroken(KEYS[2], head, ARGV[7], ARGV[8], ARGV[9]) then return describe('broken', head) end
+if ARGV[1] ~= '' and ARGV[1] ~= head.incarnation then return describe('refused', head) end
+if ARGV[2] ~= '' and tonumber(ARGV[2]) ~= head.revision then return describe('refused', head) end
 if not head.incarnation or head.deletedAtMs then return { 'none' } end
 redis.call('UNLINK', KEYS[2])
-if head.set then redis.call('PEXPIRE', ARGV[3] .. head.set, ARGV[4]) end
+if head.set then redis.call('PEXPIRE', ARGV[5] .. head.set, ARGV[6]) end
 redis.call('UNLINK', KEYS[1])
-redis.call('HSET', KEYS[1], 'incarnation', head.incarnation, 'revision', int(head.revision), 'deletedAtMs', ARGV[1])
-redis.call('PUBLISH', ARGV[2], '- - 0')
+redis.call('HSET', KEYS[1], 'incarnation', head.incarnation, 'revision', int(head.revision), 'deletedAtMs', ARGV[3])
+redis.call('PUBLISH', ARGV[4], '- - 0')
 return { 'ok' }`,
 )
 

@@ -11,18 +11,22 @@ import {
 import {
   assertBatch,
   assertCheckpoint,
+  assertCondition,
   closedError,
   defaultRetention,
   documentExists,
   LogFollower,
   LogPositions,
   PendingCalls,
+  refuseHead,
+  tailLost,
   type Append,
   type AppendResult,
   type Checkpoint,
   type DocumentInfo,
   type DocumentStore,
   type Head,
+  type HeadCondition,
   type ListQuery,
   type LogEntry,
   type LogListener,
@@ -34,12 +38,12 @@ import {
 } from '@polyphony/storage'
 import { RedisAppender } from './redis-appender.ts'
 import { RedisCheckpoints, replacedStateMs } from './redis-checkpoints.ts'
-import { RedisConnector, runScript, type RedisClient, type ScriptCall } from './redis-connection.ts'
+import { RedisConnector, refused, runScript, type RedisClient, type ScriptCall } from './redis-connection.ts'
 import { RedisIndex } from './redis-index.ts'
 import { RedisKeys } from './redis-keys.ts'
 import type { RedisStoreOptions } from './redis-options.ts'
-import { RedisReader } from './redis-reader.ts'
-import { parts, storeFailed, text } from './redis-reply.ts'
+import { RedisReader, seenArguments } from './redis-reader.ts'
+import { describedHead, parts, storeFailed, text } from './redis-reply.ts'
 import { createScript, deleteScript, renewScript } from './redis-scripts.ts'
 import { checkServers } from './redis-server-check.ts'
 import { RedisWakeups } from './redis-wakeups.ts'
@@ -189,21 +193,45 @@ export class RedisStore implements DocumentStore {
       const { head, log, channel } = this.#keys.document(parseDocumentId(documentId))
       const incarnation = this.#random.hex(8)
       await this.#index.add(this.#clients.appends, [documentId])
-      const status = await this.#run(documentId, {
+      const reply = await this.#reply(documentId, {
         script: createScript,
         keys: [head, log],
         args: [incarnation, channel],
       })
-      if (status === 'exists') throw documentExists(documentId)
+      if (text(reply[0]) === 'exists') throw documentExists(documentId)
       return { incarnation, revision: 0, bytes: 0 }
     })
   }
 
-  delete(documentId: string): Promise<void> {
+  delete(documentId: string, condition: HeadCondition = {}): Promise<void> {
     return this.#call(async () => {
+      assertCondition(condition)
       const { head, log, channel, statePrefix } = this.#keys.document(parseDocumentId(documentId))
-      const args = [String(this.#clock.now()), channel, statePrefix, String(replacedStateMs)]
-      await this.#run(documentId, { script: deleteScript, keys: [head, log], args })
+      const { expect, incarnation } = condition
+      const reply = await this.#reply(documentId, {
+        script: deleteScript,
+        keys: [head, log],
+        args: [
+          incarnation ?? '',
+          expect === undefined ? '' : String(expect),
+          String(this.#clock.now()),
+          channel,
+          statePrefix,
+          String(replacedStateMs),
+          ...seenArguments(this.#positions.find(documentId)),
+        ],
+      })
+      const status = text(reply[0])
+      if (status === 'broken') {
+        const broken = text(reply[1])
+        await this.#renew(documentId, broken)
+        throw tailLost(documentId, broken)
+      }
+      if (status !== 'refused') return
+      throw (
+        refuseHead(documentId, condition, describedHead(reply)) ??
+        refused(`Redis refused to delete "${documentId}".`)
+      )
     })
   }
 
@@ -255,10 +283,9 @@ export class RedisStore implements DocumentStore {
     return this.#pending.add(task())
   }
 
-  /** The status that a script gives. */
-  async #run(documentId: string, call: ScriptCall): Promise<string> {
+  async #reply(documentId: string, call: ScriptCall): Promise<readonly unknown[]> {
     try {
-      return text(parts(await runScript(this.#clients.appends, call))[0])
+      return parts(await runScript(this.#clients.appends, call))
     } catch (cause) {
       throw storeFailed(cause, documentId)
     }
@@ -266,7 +293,7 @@ export class RedisStore implements DocumentStore {
 
   async #renew(documentId: string, incarnation: string): Promise<void> {
     const { head, channel } = this.#keys.document(documentId)
-    await this.#run(documentId, {
+    await this.#reply(documentId, {
       script: renewScript,
       keys: [head],
       args: [incarnation, this.#random.hex(8), channel],

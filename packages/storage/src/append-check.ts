@@ -1,15 +1,16 @@
 import { PolyphonyError, limitTable, parseDocumentId, toPolyphonyError } from '@polyphony/core'
 import type { Append, EntryMeta, Head } from './document-store.ts'
+import { assertCondition, refuseHead } from './head-condition.ts'
 
 /** Misuse of `append` by the programmer, which no retry can mend: throws `TypeError`. */
 export function assertBatch(batch: readonly Append[]): void {
   const seen = new Set<string>()
-  for (const { documentId, entries, expect } of batch) {
+  for (const append of batch) {
+    const { documentId, entries } = append
     if (seen.has(documentId)) throw new TypeError(`"${documentId}" appears twice in one batch`)
     seen.add(documentId)
     if (entries.length === 0) throw new TypeError(`The append to "${documentId}" has no entries`)
-    if (expect !== undefined && (!Number.isSafeInteger(expect) || expect < 0))
-      throw new TypeError(`expect must be a revision, not ${expect}`)
+    assertCondition(append)
   }
 }
 
@@ -26,19 +27,8 @@ export function refuseAppend({ documentId, entries }: Append): PolyphonyError | 
 
 /** Why an append is refused at this head, or `undefined`. Stores call it where nothing can change the head meanwhile. */
 export function refuseAppendAt(append: Append, head: Head | undefined): PolyphonyError | undefined {
-  const { documentId, expect, incarnation } = append
-  if (head?.tombstone !== undefined) return documentDeleted(documentId)
-  if (incarnation !== undefined && incarnation !== head?.incarnation)
-    return incarnationMismatch(documentId, incarnation, head?.incarnation)
-  const revision = head?.revision ?? 0
-  if (expect !== undefined && expect !== revision) {
-    return new PolyphonyError(
-      'precondition-failed',
-      `"${documentId}" is at revision ${revision}, not ${expect}.`,
-      { documentId, extra: { revision, expect } },
-    )
-  }
-  return undefined
+  if (head?.tombstone !== undefined) return documentDeleted(append.documentId)
+  return refuseHead(append.documentId, append, head)
 }
 
 /** The JSON of an entry's meta as UTF-8. Throws `invalid-value` when it exceeds its limit or is no JSON. */
@@ -63,19 +53,6 @@ export function documentDeleted(documentId: string): PolyphonyError {
   return new PolyphonyError('document-deleted', `"${documentId}" was deleted; create it to use it again.`, {
     documentId,
   })
-}
-
-/** The caller speaks of another life of the document. */
-export function incarnationMismatch(
-  documentId: string,
-  wanted: string,
-  found: string | undefined,
-): PolyphonyError {
-  return new PolyphonyError(
-    'incarnation-mismatch',
-    `"${documentId}" is now ${found ?? 'not there'}, not ${wanted}: read it anew.`,
-    { documentId },
-  )
 }
 
 function stringifyMeta(meta: EntryMeta, documentId: string | undefined): string {

@@ -1,6 +1,7 @@
 import { PolyphonyError } from '@polyphony/core'
-import { documentDeleted, incarnationMismatch } from './append-check.ts'
+import { documentDeleted } from './append-check.ts'
 import type { Checkpoint, Head } from './document-store.ts'
+import { incarnationMismatch } from './head-condition.ts'
 
 /** Misuse of `checkpoint` by the programmer: throws `TypeError`. */
 export function assertCheckpoint({ revision }: Pick<Checkpoint, 'revision'>): void {

@@ -53,14 +53,18 @@ export interface DocumentInfo extends Head {
   readonly documentId: string
 }
 
-export interface Append {
-  readonly documentId: string
-  /** At least one. */
-  readonly entries: readonly NewEntry[]
+/** What the head of a document must be for a write to take place. */
+export interface HeadCondition {
   /** Compare-and-set: fails with `precondition-failed` unless the head is at this revision. */
   readonly expect?: Revision | undefined
   /** Fails with `incarnation-mismatch` unless the document has this incarnation. */
   readonly incarnation?: string | undefined
+}
+
+export interface Append extends HeadCondition {
+  readonly documentId: string
+  /** At least one. */
+  readonly entries: readonly NewEntry[]
 }
 
 export type AppendResult =
@@ -153,8 +157,12 @@ export interface DocumentStore {
   /** Creates an empty document, also in place of a tombstone; `document-exists` when it is alive. */
   create(documentId: string): Promise<Head>
 
-  /** Removes log and checkpoint, leaves a tombstone. Deleting what is deleted, or never was, is a no-op. */
-  delete(documentId: string): Promise<void>
+  /**
+   * Removes log and checkpoint, leaves a tombstone. Deleting what is deleted, or never was, is a no-op. A condition is
+   * held against the head in the same step; a tombstone's head is that of what was deleted, so that asking again for a
+   * deletion whose outcome is unknown is harmless, too.
+   */
+  delete(documentId: string, condition?: HeadCondition): Promise<void>
 
   /**
    * Only on shared stores: entries above `after` that any node commits (own ones included), in order, without gaps or

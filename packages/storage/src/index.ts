@@ -1,11 +1,4 @@
-export {
-  assertBatch,
-  documentDeleted,
-  encodeMeta,
-  incarnationMismatch,
-  refuseAppend,
-  refuseAppendAt,
-} from './append-check.ts'
+export { assertBatch, documentDeleted, encodeMeta, refuseAppend, refuseAppendAt } from './append-check.ts'
 export type { Bus } from './bus.ts'
 export { assertCheckpoint, refuseCheckpointAt } from './checkpoint-check.ts'
 export {
@@ -28,6 +21,7 @@ export {
   type DocumentStore,
   type EntryMeta,
   type Head,
+  type HeadCondition,
   type ListQuery,
   type LogEntry,
   type LogListener,
@@ -46,6 +40,7 @@ export {
   updateBytes,
   type StoredEntry,
 } from './entry-codec.ts'
+export { assertCondition, incarnationMismatch, refuseHead } from './head-condition.ts'
 export { LogFollower, type LogFollowerOptions, type OwnEntries } from './log-follower.ts'
 export { LogPositions, type LogPosition } from './log-position.ts'
 export type { LogTail, TailRequest, TailSource } from './log-tail.ts'

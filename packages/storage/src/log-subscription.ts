@@ -1,5 +1,6 @@
 import { PolyphonyError } from '@polyphony/core'
-import { documentDeleted, incarnationMismatch } from './append-check.ts'
+import { documentDeleted } from './append-check.ts'
+import { incarnationMismatch } from './head-condition.ts'
 import type { LogEntry, LogListener, Revision } from './document-store.ts'
 import type { LogPosition } from './log-position.ts'
 import type { LogTail, TailRequest } from './log-tail.ts'

@@ -10,11 +10,13 @@ import type {
   DocumentInfo,
   DocumentStore,
   Head,
+  HeadCondition,
   ListQuery,
   LogEntry,
   ReadRange,
   StoreCapabilities,
 } from './document-store.ts'
+import { assertCondition, refuseHead } from './head-condition.ts'
 import { documentExists, MemoryDisk, type MemoryDocument } from './memory-disk.ts'
 import { planRead } from './read-plan.ts'
 import { defaultRetention, type RetentionPolicy } from './retention.ts'
@@ -126,8 +128,11 @@ export class MemoryStore implements DocumentStore {
     return headOf(this.disk.create(documentId, this.#random.hex(8)))
   }
 
-  async delete(documentId: string): Promise<void> {
+  async delete(documentId: string, condition: HeadCondition = {}): Promise<void> {
+    assertCondition(condition)
     const document = this.#find(documentId)
+    const error = refuseHead(documentId, condition, document === undefined ? undefined : headOf(document))
+    if (error !== undefined) throw error
     if (document === undefined || document.deletedAtMs !== undefined) return
     this.disk.delete(documentId, this.#clock.now())
   }

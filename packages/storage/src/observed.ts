@@ -7,6 +7,7 @@ import type {
   DocumentInfo,
   DocumentStore,
   Head,
+  HeadCondition,
   ListQuery,
   LogEntry,
   ReadRange,
@@ -96,8 +97,9 @@ class ObservedStore extends StoreWrapper {
     return this.#begin('create', { 'polyphony.document': documentId }).run(() => super.create(documentId))
   }
 
-  override delete(documentId: string): Promise<void> {
-    return this.#begin('delete', { 'polyphony.document': documentId }).run(() => super.delete(documentId))
+  override delete(documentId: string, condition?: HeadCondition): Promise<void> {
+    const call = this.#begin('delete', { 'polyphony.document': documentId })
+    return call.run(() => super.delete(documentId, condition))
   }
 
   protected override follow(subscribe: Subscribe, call: SubscribeCall): Promise<Unsubscribe> {

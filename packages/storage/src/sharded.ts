@@ -9,6 +9,7 @@ import type {
   DocumentInfo,
   DocumentStore,
   Head,
+  HeadCondition,
   ListQuery,
   LogEntry,
   ReadRange,
@@ -130,8 +131,8 @@ class ShardedStore implements DocumentStore {
     return this.#storeOf(documentId).create(documentId)
   }
 
-  delete(documentId: string): Promise<void> {
-    return this.#storeOf(documentId).delete(documentId)
+  delete(documentId: string, condition?: HeadCondition): Promise<void> {
+    return this.#storeOf(documentId).delete(documentId, condition)
   }
 
   /** Closes all of them, whatever one says; the first error is passed on. */

@@ -1,5 +1,5 @@
 import { parseDocumentId, PolyphonyError, toPolyphonyError } from '@polyphony/core'
-import { documentDeleted, incarnationMismatch } from './append-check.ts'
+import { documentDeleted } from './append-check.ts'
 import { closedError } from './closed-error.ts'
 import { isCheckpoint } from './document-store.ts'
 import type {
@@ -10,6 +10,7 @@ import type {
   SubscribeOptions,
   Unsubscribe,
 } from './document-store.ts'
+import { incarnationMismatch } from './head-condition.ts'
 import { MemoryStore } from './memory-store.ts'
 
 /**

@@ -6,6 +6,7 @@ import type {
   DocumentInfo,
   DocumentStore,
   Head,
+  HeadCondition,
   ListQuery,
   LogEntry,
   LogListener,
@@ -61,8 +62,8 @@ export class StoreWrapper implements DocumentStore {
     return this.inner.create(documentId)
   }
 
-  delete(documentId: string): Promise<void> {
-    return this.inner.delete(documentId)
+  delete(documentId: string, condition?: HeadCondition): Promise<void> {
+    return this.inner.delete(documentId, condition)
   }
 
   close(): Promise<void> {

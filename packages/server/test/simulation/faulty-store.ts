@@ -76,10 +76,10 @@ export class FaultyStore {
       head: (documentId) => alive(() => inner.head(documentId)),
       list: (query) => inner.list(query),
       create: (documentId) => alive(() => inner.create(documentId)),
-      delete: (documentId) =>
+      delete: (documentId, condition) =>
         alive(async () => {
           this.#fail(this.rates.deleteFails)
-          await inner.delete(documentId)
+          await inner.delete(documentId, condition)
         }),
       close: async () => undefined,
     }

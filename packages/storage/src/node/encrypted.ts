@@ -1,5 +1,5 @@
 import { isPolyphonyError } from '@polyphony/core'
-import { incarnationMismatch } from '../append-check.ts'
+import { incarnationMismatch } from '../head-condition.ts'
 import { assertCheckpoint, refuseCheckpointAt } from '../checkpoint-check.ts'
 import { isCheckpoint } from '../document-store.ts'
 import type {

@@ -1,6 +1,6 @@
 import { compareDocumentIds } from '../index.ts'
 import type { ContractTest } from './contract.ts'
-import { expectCode, expectEqual, expectRejection, expectTrue } from './expectations.ts'
+import { expectCode, expectEqual, expectRejection, expectTrue, expectTypeError } from './expectations.ts'
 import { neighbours } from './read-tests.ts'
 import {
   appendTo,
@@ -93,6 +93,79 @@ export const documentTests: readonly ContractTest[] = [
       const head = await store.head('doc')
       await store.delete('doc')
       expectEqual(await store.head('doc'), head, 'the tombstone')
+    },
+  },
+  {
+    id: 'delete-condition',
+    title:
+      'delete: only at the revision and in the incarnation that were asked for; asking again is harmless',
+    async run({ open }) {
+      const store = await open()
+      const { incarnation } = await appendTo(store, 'doc', sampleEntries(3))
+      const refusals = [
+        [{ expect: 2 }, 'precondition-failed'],
+        [{ expect: 4 }, 'precondition-failed'],
+        [{ expect: 2, incarnation }, 'precondition-failed'],
+        [{ incarnation: `${incarnation}x` }, 'incarnation-mismatch'],
+        [{ expect: 3, incarnation: `${incarnation}x` }, 'incarnation-mismatch'],
+      ] as const
+      const expectRefusals = async (state: string) => {
+        const head = await store.head('doc')
+        for (const [condition, code] of refusals)
+          await expectRejection(
+            store.delete('doc', condition),
+            code,
+            `${state}, ${JSON.stringify(condition)}`,
+          )
+        expectEqual(await store.head('doc'), head, `the head, ${state}`)
+      }
+      await expectRefusals('alive')
+      expectEqual(await readTexts(store, 'doc'), ['1', '2', '3'], 'entries')
+      await expectTypeError(store.delete('doc', { expect: -1 }), 'expect -1')
+      await store.delete('doc', { expect: 3, incarnation })
+      const tombstone = await store.head('doc')
+      expectTrue(tombstone?.tombstone !== undefined, 'it is deleted')
+      await store.delete('doc', { expect: 3, incarnation })
+      await expectRefusals('deleted')
+      await store.create('doc')
+      await expectRejection(store.delete('doc', { incarnation }), 'incarnation-mismatch', 'another life')
+      await store.delete('doc', { expect: 0 })
+      await store.delete('never', { expect: 0 })
+      await expectRejection(store.delete('never', { expect: 1 }), 'precondition-failed', 'never, at 1')
+      await expectRejection(store.delete('never', { incarnation }), 'incarnation-mismatch', 'never')
+      expectEqual(await store.head('never'), undefined, 'never')
+    },
+  },
+  {
+    id: 'delete-condition-race',
+    title:
+      'delete: with `expect` it takes away only what the caller has seen, whatever is appended meanwhile',
+    async run({ open }) {
+      const store = await open()
+      for (let round = 0; round < 20; round++) {
+        const documentId = `doc${round}`
+        await appendTo(store, documentId, sampleEntries(1))
+        const append = () => store.append([{ documentId, entries: sampleEntries(1) }])
+        const earlier = round % 2 === 0 ? append() : undefined
+        const deletion = store.delete(documentId, { expect: 1 })
+        const [[result], failure] = await Promise.all([
+          earlier ?? append(),
+          deletion.then(
+            () => undefined,
+            (error: unknown) => error,
+          ),
+        ])
+        const head = await store.head(documentId)
+        if (failure === undefined) {
+          expectTrue(result?.ok === false, 'what is deleted takes no append')
+          expectCode(result.error, 'document-deleted', 'the append')
+          expectTrue(head?.tombstone !== undefined && head.revision === 1, 'it was deleted at 1')
+        } else {
+          expectCode(failure, 'precondition-failed', 'the deletion')
+          expectTrue(result?.ok === true, 'the append won')
+          expectTrue(head?.tombstone === undefined && head?.revision === 2, 'both entries are there')
+        }
+      }
     },
   },
   {

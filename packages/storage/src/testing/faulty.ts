@@ -7,6 +7,7 @@ import type {
   DocumentInfo,
   DocumentStore,
   Head,
+  HeadCondition,
   ListQuery,
   LogEntry,
   ReadRange,
@@ -121,8 +122,8 @@ export class FaultyStore extends StoreWrapper {
     return this.#run('create', () => super.create(documentId))
   }
 
-  override delete(documentId: string): Promise<void> {
-    return this.#run('delete', () => super.delete(documentId))
+  override delete(documentId: string, condition?: HeadCondition): Promise<void> {
+    return this.#run('delete', () => super.delete(documentId, condition))
   }
 
   override close(): Promise<void> {

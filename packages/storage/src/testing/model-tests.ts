@@ -37,8 +37,9 @@ class Model {
     return 'ok'
   }
 
-  delete(documentId: string): string {
+  delete(documentId: string, expect?: number): string {
     const document = this.documents.get(documentId)
+    if (expect !== undefined && expect !== (document?.updates.length ?? 0)) return 'precondition-failed'
     if (document !== undefined) document.deleted = true
     return 'ok'
   }
@@ -50,7 +51,8 @@ type Command =
       documents: readonly { id: string; sizes: readonly number[]; expect?: number | undefined }[]
     }
   | { kind: 'checkpoint'; id: string; revision: number; size: number }
-  | { kind: 'create' | 'delete'; id: string }
+  | { kind: 'create'; id: string }
+  | { kind: 'delete'; id: string; expect?: number | undefined }
   | { kind: 'restart' }
 
 const id = fc.constantFrom('a', 'ab', 'a/', '日', '\u{1f469}')
@@ -79,7 +81,15 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       size,
     }),
   },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('create' as const, 'delete' as const), id }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('create' as const), id }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('delete' as const),
+      id,
+      expect: fc.option(fc.nat(6), { nil: undefined, freq: 2 }),
+    }),
+  },
   { weight: 1, arbitrary: fc.constant({ kind: 'restart' as const }) },
 )
 
@@ -159,7 +169,11 @@ async function perform(
       expectEqual(await outcomeOf(store.create(own(step.id))), model.create(own(step.id)), 'create')
       return
     case 'delete':
-      expectEqual(await outcomeOf(store.delete(own(step.id))), model.delete(own(step.id)), 'delete')
+      expectEqual(
+        await outcomeOf(store.delete(own(step.id), { expect: step.expect })),
+        model.delete(own(step.id), step.expect),
+        'delete',
+      )
       return
   }
 }
