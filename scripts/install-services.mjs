@@ -21,7 +21,12 @@ const services = [
   },
 ]
 /** What the tests use when it is there, and leave out with a word about it when it is not. */
-const extras = [{ programs: ['promtool'], package: 'prometheus' }]
+const extras = [
+  { programs: ['promtool'], package: 'prometheus' },
+  { programs: ['pgbouncer'], package: 'pgbouncer' },
+  // Debian 13 and Ubuntu 24.04 have it, older ones do not.
+  { programs: ['valkey-server'], package: 'valkey-server' },
+]
 const postgresRoot = '/usr/lib/postgresql'
 const policyFile = '/usr/sbin/policy-rc.d'
 
@@ -56,7 +61,8 @@ export function installServices() {
 function installExtras() {
   const missing = extras.filter(({ programs }) => !isInstalled(programs))
   if (missing.length === 0 || !hasApt() || process.getuid?.() !== 0) return
-  withoutStarting(() => install(missing.map(({ package: name }) => name)))
+  // One by one, for a release may lack one of them.
+  withoutStarting(() => missing.map(({ package: name }) => isKnown(name) && install([name])).every(Boolean))
 }
 
 function hasApt() {
@@ -99,6 +105,14 @@ function withoutStarting(task) {
 /** @param {string[]} packages */
 function install(packages) {
   return apt('install', '-y', '--no-install-recommends', ...packages)
+}
+
+/**
+ * Whether this release has such a package.
+ * @param {string} name
+ */
+function isKnown(name) {
+  return spawnSync('apt-cache', ['show', name], { stdio: 'ignore' }).status === 0
 }
 
 /** @param {string[]} args */
