@@ -33,6 +33,19 @@ export const limitTable = {
     error: 'document-too-large',
     meaning: 'A document: its newest checkpoint plus the log above it',
   },
+  checkpointMemoryBytesMax: {
+    default: 512 << 20,
+    unit: 'bytes',
+    error: 'document-too-large',
+    meaning:
+      'Checkpoints of all open documents that stay in memory; beyond, the least used are read again when needed',
+  },
+  compactionMemoryBytesMax: {
+    default: 4 * 2 ** 30,
+    unit: 'bytes',
+    error: 'document-too-large',
+    meaning: 'Memory of the thread that makes checkpoints; a document that needs more keeps its log as it is',
+  },
   patchOperationsMax: {
     default: 100_000,
     unit: 'count',

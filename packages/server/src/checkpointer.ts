@@ -1,18 +1,22 @@
-import type { Logger, Telemetry } from '@polyphony/core'
-import type { DocumentStore } from '@polyphony/storage'
+import type { Clock, Logger, Telemetry } from '@polyphony/core'
+import { encodeUpdateSeries, type DocumentStore } from '@polyphony/storage'
+import { BaseState } from './base-state.ts'
 import type { Compactor } from './compaction.ts'
+import { LogPiece } from './log-piece.ts'
 import type { Room } from './room.ts'
+import { inSlices, updateCostUs, type SlicedWork } from './slices.ts'
+import type { StatePiece } from './state-pieces.ts'
 
 export interface CheckpointerOptions {
   readonly store: DocumentStore
   readonly compactor: Compactor
+  readonly clock: Clock
   readonly logger: Logger
   readonly telemetry: Telemetry
 }
 
 const tailEntriesMin = 500
 const tailEntriesMax = 10_000
-const chunkBytes = 256 << 10
 
 /**
  * Turns the log above a document's newest checkpoint into a new one: when it is long, and when the room is unloaded. A
@@ -32,7 +36,7 @@ export class Checkpointer {
   consider(room: Room): void {
     const { tail, tailBytes, base } = room.log
     if (tail.length < (this.#notBefore.get(room) ?? tailEntriesMin)) return
-    if (tail.length < tailEntriesMax && tailBytes * 4 < base.length) return
+    if (tail.length < tailEntriesMax && tailBytes * 4 < base.bytes) return
     if (!this.#running.has(room)) void this.checkpoint(room)
   }
 
@@ -46,38 +50,38 @@ export class Checkpointer {
   }
 
   async #make(room: Room): Promise<void> {
-    const { store, compactor, logger, telemetry } = this.#options
+    const { store, compactor, clock, logger, telemetry } = this.#options
     const { incarnation } = room
-    const { revision, tail } = room.log
-    if (tail.length === 0) return
     const startedAt = performance.now()
+    const { tail } = room.log
+    const entries = tail.length
+    if (entries === 0) return
     try {
-      const { state, stateVector } = await compactor.compact(room.log.updates())
-      await store.checkpoint(room.documentId, {
-        revision,
-        incarnation,
-        stateVector,
-        state: chunksOf(state),
-      })
+      await room.base.load()
+      const { revision, base } = room.log
+      const updates = [...(base.pieces ?? []), ...room.log.tail].map(({ update }) => update)
+      const { pieces, stateVector } = await compactor.compact(updates)
+      const state = encodeUpdateSeries(pieces.map(({ update }) => update))
+      await store.checkpoint(room.documentId, { revision, incarnation, stateVector, state })
       this.#notBefore.delete(room)
-      room.log.rebase(revision, [state])
+      const next = new BaseState(revision, await inSlices(logPiecesOf(pieces), clock))
+      // Another node's checkpoint may have been taken over meanwhile.
+      if (!room.isClosed && revision > room.log.base.revision) room.base.replace(next)
       telemetry.observe('polyphony_checkpoint_duration_ms', performance.now() - startedAt)
-      logger.debug(
-        { documentId: room.documentId, revision, bytes: state.length, entries: tail.length },
-        'checkpoint',
-      )
+      logger.debug({ documentId: room.documentId, revision, bytes: next.bytes, entries }, 'checkpoint')
     } catch (error) {
-      this.#notBefore.set(room, 2 * Math.max(tail.length, tailEntriesMin))
+      this.#notBefore.set(room, 2 * Math.max(entries, tailEntriesMin))
       telemetry.count('polyphony_checkpoint_failures_total')
-      logger.warn(
-        { documentId: room.documentId, revision, error: String(error) },
-        'checkpoint failed; the log is kept',
-      )
+      logger.warn({ documentId: room.documentId, error: String(error) }, 'checkpoint failed; the log is kept')
     }
   }
 }
 
-// oxlint-disable-next-line typescript/require-await -- the contract streams; these bytes happen to be in memory
-async function* chunksOf(state: Uint8Array): AsyncIterable<Uint8Array> {
-  for (let at = 0; at < state.length; at += chunkBytes) yield state.subarray(at, at + chunkBytes)
+function* logPiecesOf(pieces: readonly StatePiece[]): SlicedWork<readonly LogPiece[]> {
+  const made: LogPiece[] = []
+  for (const { update, clocks } of pieces) {
+    made.push(new LogPiece(update, clocks))
+    yield updateCostUs(update.length)
+  }
+  return made
 }

@@ -2,6 +2,7 @@ import { IdSet } from '@polyphony/core'
 import type { EntryMeta, NewEntry } from '@polyphony/storage'
 import type { Authorship } from './document-handle.ts'
 import type { Increment } from './frontier.ts'
+import type { GuardedBatch } from './guarded-batch.ts'
 import { mergeUpdates } from './update-writer.ts'
 
 /** Whoever waits for a place in the log. */
@@ -25,6 +26,8 @@ export interface QueuedUpdate extends Follower {
   readonly increment: Increment
   /** The replica that made it, and so has it already. */
   readonly madeBy?: object | undefined
+  /** Updates of one batch follow each other and are taken together, apart from everything else. */
+  readonly batch?: GuardedBatch | undefined
 }
 
 /** Updates that became one entry of the log. */
@@ -68,6 +71,25 @@ export class CommitQueue {
     return this.#waiting.length === 0 && this.#inFlight.length === 0 && this.#placed.size === 0
   }
 
+  /** The batch whose turn it is; `undefined` when something else is next, or nothing. */
+  get nextBatch(): GuardedBatch | undefined {
+    return this.#waiting[0]?.batch
+  }
+
+  /** The batch that is being written right now. */
+  get batchInFlight(): GuardedBatch | undefined {
+    return this.#inFlight[0]?.members[0]?.batch
+  }
+
+  /**
+   * The newest revision that stands in a shared log from here, when nothing of others lies between it and `revision`;
+   * otherwise `undefined`, for what lies there has not arrived yet.
+   */
+  placedUpTo(revision: number): number | undefined {
+    const last = [...this.#placed.keys()].at(-1) ?? revision
+    return last === revision + this.#placed.size ? last : undefined
+  }
+
   /**
    * Settles `follower` together with everything that is queued by now. False when nothing is.
    *
@@ -90,12 +112,14 @@ export class CommitQueue {
     this.#bytes += update.update.length
   }
 
-  /** Takes the next updates out as entries; neighbours from one source become one entry. */
+  /** Takes the next updates out as entries; neighbours from one source become one entry. A batch is taken whole. */
   take(bytesMax: number): readonly NewEntry[] {
     const groups: QueuedGroup[] = []
+    const batch = this.nextBatch
     let count = 0
     let bytes = 0
-    while (count < this.#waiting.length && (count === 0 || bytes < bytesMax)) {
+    while (count < this.#waiting.length && (count === 0 || bytes < bytesMax || batch !== undefined)) {
+      if (this.#waiting[count]?.batch !== batch) break
       const members = this.#nextGroup(count)
       groups.push(makeGroup(members, this.#meta))
       count += members.length
@@ -116,12 +140,40 @@ export class CommitQueue {
     return groups
   }
 
-  /** The entries that were taken last stand in a shared log from this revision on; each is settled when it comes back. */
-  place(first: number): void {
+  /** What was taken last was not written, and waits again, before everything else. */
+  restore(): void {
+    this.#waiting.unshift(...this.#inFlight.flatMap(({ members }) => members))
+    this.#inFlight = []
+    this.#inFlightLength = 0
+  }
+
+  /**
+   * Throws the batch out whose turn it is. Whoever follows it hears what comes of the update before it.
+   *
+   * @param revision the newest that has arrived here: for followers that have nothing to wait for
+   */
+  drop(batch: GuardedBatch, error: Error, revision: number): void {
+    const count = this.#waiting.findLastIndex((update) => update.batch === batch) + 1
+    for (const update of this.#waiting.splice(0, count)) {
+      this.#bytes -= update.update.length
+      const followers = this.#followers.get(update)
+      this.#followers.delete(update)
+      if (followers !== undefined) this.#moveFollowers(followers, revision)
+      update.failed(error)
+    }
+  }
+
+  /**
+   * The entries that were taken last stand in a shared log from this revision on; each is settled when it comes back.
+   * Returns the revision of the last of them.
+   */
+  place(first: number): number {
+    const last = first + this.#inFlight.length - 1
     this.#inFlight.forEach((group, index) => this.#placed.set(first + index, group))
     this.#placedLength += this.#inFlightLength
     this.#inFlight = []
     this.#inFlightLength = 0
+    return last
   }
 
   /** The members of what was placed at this revision, if anything was; they are done with. */
@@ -169,6 +221,21 @@ export class CommitQueue {
     return followers.list
   }
 
+  /** To the newest update that was placed before those that wait; when there is none, they have nothing to wait for. */
+  #moveFollowers(followers: Followers, revision: number): void {
+    const last = this.#lastPlaced()
+    if (last === undefined) {
+      this.#followerCount -= followers.list.length
+      this.#bytes -= followers.bytes
+      for (const follower of followers.list) follower.committed(revision)
+      return
+    }
+    const others = this.#followers.get(last) ?? { list: [], bytes: 0 }
+    this.#followers.set(last, others)
+    others.list.push(...followers.list)
+    others.bytes += followers.bytes
+  }
+
   #nextGroup(from: number): QueuedUpdate[] {
     const first = this.#waiting[from] as QueuedUpdate
     const members = [first]
@@ -190,8 +257,12 @@ function makeGroup(
 ): QueuedGroup {
   const first = members[0] as QueuedUpdate
   const update = members.length === 1 ? first.update : mergeUpdates(members.map((member) => member.update))
+  const authored = meta(first.authorship)
   return {
-    entry: { update, meta: meta(first.authorship) },
+    entry: {
+      update,
+      meta: first.batch === undefined ? authored : { ...authored, appendId: first.batch.appendId },
+    },
     increment: mergeIncrements(members.map(({ increment }) => increment)),
     members,
   }

@@ -15,6 +15,8 @@ export interface CommitSource {
   readonly isClosed: boolean
   /** The incarnation that the entries were made for; `undefined` while the document does not exist. */
   readonly incarnation: string | undefined
+  /** What was taken last is written only at the head that this expects, and it hears when the head is elsewhere. */
+  readonly race?: { readonly expect: number | undefined; overtaken(): void } | undefined
   /** The next entries to write, at most `bytesMax` of them unless the first alone is larger; empty when nothing waits. */
   takeEntries(bytesMax: number): readonly NewEntry[]
   committed(entries: readonly NewEntry[], first: number, incarnation: string): void
@@ -158,6 +160,13 @@ export class Committer {
     progress: { readonly attempt: number; readonly since: number },
   ): void {
     const { clock, random, logger, telemetry } = this.#options
+    if (error.code === 'precondition-failed' && source.race !== undefined) {
+      if (progress.attempt > 1) this.#failing--
+      telemetry.count('polyphony_commit_races_lost_total', 1)
+      source.race.overtaken()
+      this.#release(source)
+      return
+    }
     if (progress.attempt === 1) this.#failing++
     telemetry.count('polyphony_commit_failures_total', 1, { code: error.code })
     const failingForMs = clock.now() - progress.since
@@ -211,6 +220,7 @@ export class Committer {
           documentId: source.documentId,
           entries,
           incarnation: source.incarnation,
+          expect: source.race?.expect,
         })),
       )
     } catch (cause) {

@@ -19,6 +19,14 @@ export interface EditOutcome<T> {
   readonly replayed: boolean
 }
 
+export interface EditOptions {
+  /**
+   * The edit stands in the log directly above the state that it was planned on, whoever else writes, or has failed with
+   * `precondition-failed`. An edit that changes nothing is not held to it.
+   */
+  readonly exact?: boolean | undefined
+}
+
 /**
  * An open document as the faces (REST, events, AG-UI) see it. It stays open until `release`; a face that keeps one
  * must listen to `onClose`, after which every call rejects with the same error.
@@ -33,11 +41,12 @@ export interface DocumentHandle {
   /** Runs between batches, synchronously, on a view that shows exactly the committed state. Must not write or await. */
   read<T>(task: (view: JsonView) => T): Promise<T>
   /**
-   * Plans a server-made edit: `plan` is called once, on the view of the newest committed state, and may write through
-   * it (`view.apply`, `view.assign`). Resolves once committed and applied. When `plan` throws, nothing has changed and
-   * the error is passed on. Store failures: `outcome-unknown`, `store-failed`, `overloaded`.
+   * Plans a server-made edit: `plan` is called on the view of the newest committed state, and may write through it
+   * (`view.apply`, `view.assign`). Resolves once committed and applied. When `plan` throws, nothing has changed and the
+   * error is passed on. On a store that other nodes write too, it is called again in the rare case that what it planned
+   * was thrown away. Store failures: `outcome-unknown`, `store-failed`, `overloaded`.
    */
-  edit<T>(authorship: Authorship, plan: (view: JsonView) => T): Promise<EditOutcome<T>>
+  edit<T>(authorship: Authorship, plan: (view: JsonView) => T, options?: EditOptions): Promise<EditOutcome<T>>
   /** Commits a Yjs update (v1) as it came in. Resolves once committed, also when it adds nothing. */
   submit(authorship: Authorship, update: Uint8Array): Promise<{ readonly revision: Revision }>
   /** The whole committed state as Yjs updates (v1) to be applied in order, or what a state vector lacks. */

@@ -1,9 +1,11 @@
 import { IdSet } from '@polyphony/core'
 import * as Y from 'yjs'
-import { concatBytes } from './bytes.ts'
+import { BaseState } from './base-state.ts'
 import type { Increment } from './frontier.ts'
+import { isCovered, LogPiece, type Clocks } from './log-piece.ts'
+import { TailMerger } from './tail-merger.ts'
 import { isContentless, type ParsedUpdate } from './update-reader.ts'
-import { isEmptyUpdate, mergeUpdates, writeUpdate } from './update-writer.ts'
+import { isEmptyUpdate, writeUpdate } from './update-writer.ts'
 
 /** A committed entry as a room keeps it. */
 export interface CommittedEntry {
@@ -13,30 +15,26 @@ export interface CommittedEntry {
   readonly committedAtMs: number
 }
 
-/** A document's bytes in memory: the newest checkpoint and the log above it. Serves joiners without a `Y.Doc`. */
+/**
+ * A document's bytes: the newest checkpoint, which may be out of memory, and the log above it. Serves joiners without a
+ * `Y.Doc`, in pieces of a bounded size that all of them share.
+ */
 export class DocumentLog {
-  #base: Uint8Array = new Uint8Array()
-  #baseRevision = 0
+  #base = new BaseState(0, [])
   /** What the log reaches: end clock of each client, and everything deleted. Committed only, unlike a room's frontier. */
   readonly #clocks = new Map<number, number>()
   readonly #deletes = new IdSet()
   #tail: CommittedEntry[] = []
   #tailBytes = 0
-  /** The first `#mergedCount` entries of the tail as one update: shared by joiners, extended when needed. */
-  #merged: Uint8Array | undefined
-  #mergedCount = 0
+  #merger = new TailMerger()
 
   get revision(): number {
-    return this.#tail.at(-1)?.revision ?? this.#baseRevision
+    return this.#tail.at(-1)?.revision ?? this.#base.revision
   }
 
-  /** The newest checkpoint as one update; empty when there is none. */
-  get base(): Uint8Array {
+  /** The newest checkpoint; empty and at revision 0 when there is none. */
+  get base(): BaseState {
     return this.#base
-  }
-
-  get baseRevision(): number {
-    return this.#baseRevision
   }
 
   get tail(): readonly CommittedEntry[] {
@@ -48,19 +46,30 @@ export class DocumentLog {
   }
 
   get bytes(): number {
-    return this.#base.length + this.#tailBytes
+    return this.#base.bytes + this.#tailBytes
   }
 
-  /** Starts from a checkpoint that reaches as far as `increment` says. */
-  start(revision: number, state: Uint8Array, increment: Increment): void {
-    this.#reach(increment)
-    this.rebase(revision, [state])
+  /** The log above the checkpoint, merged into pieces as they are asked for. O(what was appended since the last time). */
+  tailPieces(): Generator<LogPiece> {
+    return this.#merger.pieces()
+  }
+
+  /** Starts from a checkpoint; `reach` was called for each of its pieces. */
+  start(base: BaseState): void {
+    this.#base = base
+  }
+
+  /** Notes how far a piece of the checkpoint reaches. */
+  reach({ clocks, deletes }: Increment): void {
+    for (const [client, clock] of clocks) this.#clocks.set(client, clock)
+    this.#deletes.addAll(deletes)
   }
 
   append(entry: CommittedEntry): void {
     this.#tail.push(entry)
     this.#tailBytes += entry.update.length
-    this.#reach(entry.increment)
+    this.#merger.add(entry)
+    this.reach(entry.increment)
   }
 
   /** What an update adds to what the log reaches, once it is appended: everything that it builds on must be there. */
@@ -89,58 +98,34 @@ export class DocumentLog {
     this.#deletes.addAll(deletes)
   }
 
-  /** Replaces everything up to `revision` by a checkpoint of it. */
-  rebase(revision: number, state: readonly Uint8Array[]): void {
-    this.#base = concatBytes(state)
-    this.#baseRevision = revision
-    this.#tail = this.#tail.filter((entry) => entry.revision > revision)
+  /** Replaces everything up to the revision of `base`, which is a checkpoint of it. */
+  rebase(base: BaseState): void {
+    this.#base = base
+    this.#tail = this.#tail.filter(({ revision }) => revision > base.revision)
     this.#tailBytes = this.#tail.reduce((bytes, { update }) => bytes + update.length, 0)
-    this.#merged = undefined
-    this.#mergedCount = 0
-  }
-
-  /** Checkpoint and entries as they are: for whoever applies them elsewhere, so that nothing is merged here. */
-  updates(): readonly Uint8Array[] {
-    return [this.#base, ...this.#tail.map(({ update }) => update)].filter((update) => !isEmptyUpdate(update))
-  }
-
-  /** The whole document as at most two updates, to be applied in order. */
-  encode(): readonly Uint8Array[] {
-    return [this.#base, this.#mergedTail()].filter((update) => !isEmptyUpdate(update))
+    this.#merger = new TailMerger()
+    for (const entry of this.#tail) this.#merger.add(entry)
   }
 
   /**
-   * What a replica with this state vector lacks, as at most two updates; all deletes always go along, for a state vector
-   * says nothing about them. An up-to-date replica costs O(deletes), one that has the checkpoint O(tail).
+   * What a replica with these clocks lacks, as updates to be applied in order; all deletes always go along, for a state
+   * vector says nothing about them. An up-to-date replica costs O(deletes), one that has the checkpoint O(tail).
+   * `undefined` when the checkpoint is needed and not in memory.
    */
-  encodeDiff(
-    stateVector: ReadonlyMap<number, number>,
-    encodedStateVector: Uint8Array,
-  ): readonly Uint8Array[] {
-    if (stateVector.size === 0) return this.encode()
-    if (this.#isCoveredBy(stateVector))
-      return [writeUpdate(new Map(), this.#deletes)].filter((update) => !isEmptyUpdate(update))
-    return this.encode()
-      .map((update) => Y.diffUpdate(update, encodedStateVector))
-      .filter((update) => !isEmptyUpdate(update))
+  encodeDiff(has: Clocks): readonly Uint8Array[] | undefined {
+    if (this.isCoveredBy(has)) return [this.encodeDeletes()].filter((update) => !isEmptyUpdate(update))
+    const { pieces } = this.#base
+    if (pieces === undefined) return undefined
+    const updates = [...pieces, ...this.tailPieces()].flatMap((piece) => piece.missing(has) ?? [])
+    return has.size === 0 ? updates : [...updates, this.encodeDeletes()]
   }
 
-  #isCoveredBy(stateVector: ReadonlyMap<number, number>): boolean {
-    for (const [client, clock] of this.#clocks) if ((stateVector.get(client) ?? 0) < clock) return false
-    return true
+  isCoveredBy(has: Clocks): boolean {
+    return has.size > 0 && isCovered(this.#clocks, has)
   }
 
-  #reach({ clocks, deletes }: Increment): void {
-    for (const [client, clock] of clocks) this.#clocks.set(client, clock)
-    this.#deletes.addAll(deletes)
-  }
-
-  #mergedTail(): Uint8Array {
-    if (this.#mergedCount < this.#tail.length || this.#merged === undefined) {
-      const more = this.#tail.slice(this.#mergedCount).map(({ update }) => update)
-      this.#merged = mergeUpdates(this.#merged === undefined ? more : [this.#merged, ...more])
-      this.#mergedCount = this.#tail.length
-    }
-    return this.#merged
+  /** Everything that is deleted, as an update without structs. */
+  encodeDeletes(): Uint8Array {
+    return writeUpdate(new Map(), this.#deletes)
   }
 }

@@ -1,13 +1,27 @@
+import type { RoomState } from './room-options.ts'
+
 const keysMax = 10_000
 
 /** Which revision answered for which idempotency key; the keys stand in the log and outlive a restart with it. */
 export class IdempotencyKeys {
   readonly #revisions = new Map<string, number | Promise<number>>()
 
+  /** Starts with the keys of what is stored. */
+  constructor({ keys, tail }: Pick<RoomState, 'keys' | 'tail'>) {
+    for (const { key, revision } of keys) this.remember(key, revision)
+    for (const { revision, meta } of tail) this.remember(meta.idempotencyKey, revision)
+  }
+
   /** The revision of the write with this key, also when that is still under way. */
   find(key: string | undefined): Promise<number> | undefined {
     const revision = key === undefined ? undefined : this.#revisions.get(key)
     return revision === undefined ? undefined : Promise.resolve(revision)
+  }
+
+  /** Where the write with this key stands in the log, as far as that is known. */
+  revisionOf(key: string | undefined): number | undefined {
+    const revision = key === undefined ? undefined : this.#revisions.get(key)
+    return typeof revision === 'number' ? revision : undefined
   }
 
   remember(key: string | undefined, revision: number): void {

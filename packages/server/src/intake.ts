@@ -91,6 +91,11 @@ export class Intake {
     queued: Pick<QueuedUpdate, 'authorship' | 'committed' | 'failed'>,
   ): boolean {
     this.assertRoomFor(change.update.length)
+    // It may be thrown out again. Until it is in the log, nobody knows what it brings, so nothing can build on it.
+    if (change.batch !== undefined) {
+      this.#enqueue({ ...change, ...queued })
+      return true
+    }
     const update = this.#parseOwn(change.update)
     const { fresh, blocked } = this.#frontier.admit(update)
     // What it deletes may be on its way to be deleted by others, but nobody else writes under the replica's client id.

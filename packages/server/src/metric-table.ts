@@ -33,6 +33,11 @@ export const metricTable = {
     labels: ['face'],
   },
   polyphony_rooms: { type: 'gauge', help: 'Documents that are open on this node', labels: [] },
+  polyphony_checkpoint_memory_bytes: {
+    type: 'gauge',
+    help: 'Bytes of checkpoints that are in memory, for joiners and replicas',
+    labels: [],
+  },
   polyphony_replicas: { type: 'gauge', help: 'Documents that are materialised in memory', labels: [] },
   polyphony_updates_total: {
     type: 'counter',
@@ -56,6 +61,11 @@ export const metricTable = {
     help: 'Bytes written by one append to the store',
     labels: [],
     buckets: bytes,
+  },
+  polyphony_commit_races_lost_total: {
+    type: 'counter',
+    help: 'Appends that had to follow a certain revision, and came after another node had written',
+    labels: [],
   },
   polyphony_commit_failures_total: {
     type: 'counter',

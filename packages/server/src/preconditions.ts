@@ -35,9 +35,18 @@ export function parseIfMatch(headers: IncomingHttpHeaders): string | undefined {
   throw new PolyphonyError('invalid-request', 'If-Match names one version here.')
 }
 
-/** The error for an `If-Match` that does not hold. */
-export function preconditionFailed(documentId: string, reason: string): PolyphonyError {
+/**
+ * The error for an `If-Match` that does not hold.
+ *
+ * @param current token of the newest version, if the document has one
+ */
+export function preconditionFailed(
+  documentId: string,
+  reason: string,
+  current?: string | undefined,
+): PolyphonyError {
   return new PolyphonyError('precondition-failed', `If-Match does not hold for "${documentId}": ${reason}.`, {
     documentId,
+    ...(current === undefined ? {} : { extra: { version: current } }),
   })
 }

@@ -27,6 +27,7 @@ describe('ReplicaKeeper', () => {
     changes = []
     keeper = new ReplicaKeeper({
       log,
+      base: { load: async () => undefined, use: () => undefined },
       clock,
       logger: silentLogger,
       telemetry: silentTelemetry,

@@ -3,6 +3,8 @@ import { JsonView, RevisionLog, type JsonViewOptions } from '@polyphony/translat
 import * as Y from 'yjs'
 import type { CommittedEntry } from './document-log.ts'
 import type { Increment } from './frontier.ts'
+import type { LogPiece } from './log-piece.ts'
+import { updateCostUs, type SlicedWork } from './slices.ts'
 
 /** The origin of transactions that bring committed entries into a replica. */
 export const committedOrigin = Symbol('committed')
@@ -11,8 +13,8 @@ export const committedOrigin = Symbol('committed')
 const retained = { versions: 10_000, ms: 3_600_000, bytes: 32 << 20 }
 
 export interface ReplicaOptions {
-  /** The checkpoint that the replica starts from; empty for none. */
-  readonly base: Uint8Array
+  /** The checkpoint that the replica starts from, in pieces; none for no checkpoint. */
+  readonly base: readonly LogPiece[]
   readonly baseRevision: number
   /** The log above the checkpoint. */
   readonly tail: readonly CommittedEntry[]
@@ -35,16 +37,35 @@ export interface ReplicaEdit<T> {
  */
 export class Replica {
   readonly view: JsonView
-  readonly #doc = new Y.Doc({ gc: false })
+  readonly #doc: Y.Doc
   readonly #log: RevisionLog
   readonly #clientId: number
   readonly #onImpliedDeletes: (deletes: IdSet) => void
-  #isComplete = false
+  #isComplete = false;
 
-  constructor(options: ReplicaOptions) {
+  /** Makes a replica, step by step. Cost: 2 to 3 µs for each struct. */
+  static *make(options: ReplicaOptions): SlicedWork<Replica> {
+    const doc = new Y.Doc({ gc: false })
+    for (const { update } of options.base) {
+      Y.applyUpdate(doc, update)
+      yield updateCostUs(update.length)
+    }
+    const replica = new Replica(doc, options)
+    // One by one: a version from before a restart may name any of them, and what a merge implies must stand at its own.
+    for (const entry of options.tail) {
+      replica.apply([entry])
+      yield updateCostUs(entry.update.length)
+    }
+    // Only now: a document that receives structs of its own client id believes that somebody else uses it.
+    doc.clientID = options.clientId
+    replica.#isComplete = true
+    return replica
+  }
+
+  private constructor(doc: Y.Doc, options: ReplicaOptions) {
+    this.#doc = doc
     this.#onImpliedDeletes = options.onImpliedDeletes
     this.#clientId = options.clientId
-    if (options.base.length > 0) Y.applyUpdate(this.#doc, options.base)
     this.#log = new RevisionLog({
       revision: options.baseRevision,
       stateVector: Y.decodeStateVector(Y.encodeStateVector(this.#doc)),
@@ -55,11 +76,6 @@ export class Replica {
       ...options.projection,
       log: this.#log,
     })
-    // One by one: a version from before a restart may name any of them, and what a merge implies must stand at its own.
-    for (const entry of options.tail) this.apply([entry])
-    // Only now: a document that receives structs of its own client id believes that somebody else uses it.
-    this.#doc.clientID = options.clientId
-    this.#isComplete = true
   }
 
   get revision(): number {

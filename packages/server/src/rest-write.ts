@@ -59,7 +59,8 @@ export async function patchDocument(exchange: Exchange, documentId: string): Pro
     policy: exchange.target.query.get('policy'),
     operationsMax: exchange.limits.patchOperationsMax,
   })
-  await edit(exchange, documentId, { mustExist: expected !== undefined }, (view, handle) => {
+  const exact = expected !== undefined && expected !== '*'
+  await edit(exchange, documentId, { mustExist: expected !== undefined, exact }, (view, handle) => {
     if (expected !== undefined && expected !== '*') requireNow(view, handle, expected)
     const at = request.at === undefined ? undefined : requireVersion(request.at, handle)
     const patch = request.isMerge ? operationsOf(view, request.patch, at) : request.patch
@@ -115,13 +116,13 @@ interface Planned {
 async function edit(
   exchange: Exchange,
   documentId: string,
-  options: { readonly mustExist: boolean },
+  options: { readonly mustExist: boolean; readonly exact?: boolean },
   plan: (view: JsonView, handle: DocumentHandle) => Planned,
 ): Promise<void> {
   const authorship = authorshipOf(exchange)
   const handle = await openForEdit(exchange, documentId, options.mustExist)
   try {
-    const outcome: EditOutcome<Planned> = await handle.edit(authorship, (view) => plan(view, handle))
+    const outcome: EditOutcome<Planned> = await handle.edit(authorship, (view) => plan(view, handle), options)
     if (outcome.revision === 0 && !handle.hasQueued) {
       await createEmpty(exchange, documentId)
       return
@@ -233,8 +234,9 @@ function matchedVersion(token: string, handle: DocumentHandle): Version {
 /** Throws unless the edit being planned will directly follow the version that its author saw. */
 function requireNow(view: JsonView, handle: DocumentHandle, token: string): void {
   const current = formatVersion(view.version, handle.incarnation)
-  if (token !== current) throw preconditionFailed(handle.documentId, `it is at ${current}`)
-  if (handle.hasQueued) throw preconditionFailed(handle.documentId, 'others are changing it right now')
+  if (token !== current) throw preconditionFailed(handle.documentId, `it is at ${current}`, current)
+  if (handle.hasQueued)
+    throw preconditionFailed(handle.documentId, 'others are changing it right now', current)
 }
 
 function requireMediaType(exchange: Exchange, accepted: readonly string[]): string {

@@ -25,3 +25,9 @@ export function storeUnavailable(documentId: string): PolyphonyError {
     { documentId },
   )
 }
+
+export function storeSilent(documentId: string, stalledForMs: number): PolyphonyError {
+  return new PolyphonyError('store-failed', `The store has not answered for ${stalledForMs} ms.`, {
+    documentId,
+  })
+}

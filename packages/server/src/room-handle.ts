@@ -1,7 +1,7 @@
 import * as Y from 'yjs'
 import type { PolyphonyError } from '@polyphony/core'
 import type { JsonView } from '@polyphony/translator'
-import type { Authorship, DocumentHandle, EditOutcome } from './document-handle.ts'
+import type { Authorship, DocumentHandle, EditOptions, EditOutcome } from './document-handle.ts'
 import type { Room } from './room.ts'
 
 /** A face's hold on a room. */
@@ -34,18 +34,20 @@ export class RoomHandle implements DocumentHandle {
     return this.#room.read(task)
   }
 
-  edit<T>(authorship: Authorship, plan: (view: JsonView) => T): Promise<EditOutcome<T>> {
-    return this.#room.edit(authorship, plan)
+  edit<T>(
+    authorship: Authorship,
+    plan: (view: JsonView) => T,
+    options?: EditOptions,
+  ): Promise<EditOutcome<T>> {
+    return this.#room.edit(authorship, plan, options)
   }
 
   submit(authorship: Authorship, update: Uint8Array): Promise<{ readonly revision: number }> {
     return this.#room.submit(authorship, update)
   }
 
-  // oxlint-disable-next-line typescript/require-await -- the contract leaves room for states that are not in memory
-  async encode(stateVector?: Uint8Array): Promise<readonly Uint8Array[]> {
-    if (stateVector === undefined) return this.#room.log.encode()
-    return this.#room.encodeDiff(Y.decodeStateVector(stateVector), stateVector)
+  encode(stateVector?: Uint8Array): Promise<readonly Uint8Array[]> {
+    return this.#room.encodeDiff(stateVector === undefined ? new Map() : Y.decodeStateVector(stateVector))
   }
 
   onAdvance(listener: () => void): () => void {

@@ -1,15 +1,20 @@
-import type { Clock, Limits, Logger, PolyphonyError, Telemetry } from '@polyphony/core'
-import type { EntryMeta } from '@polyphony/storage'
+import type { Clock, Limits, Logger, PolyphonyError, Random, Telemetry } from '@polyphony/core'
+import type { DocumentStore, EntryMeta } from '@polyphony/storage'
 import type { JsonViewOptions } from '@polyphony/translator'
 import type { Committer } from './committer.ts'
+import type { ResidentStates } from './resident-states.ts'
 
 export interface RoomOptions {
   readonly documentId: string
   readonly committer: Committer
   readonly clock: Clock
+  readonly random: Random
   readonly limits: Limits
   readonly logger: Logger
   readonly telemetry: Telemetry
+  /** Only for reading the checkpoint again. */
+  readonly store: DocumentStore
+  readonly residents: ResidentStates
   readonly projection: JsonViewOptions
   /** Whether other nodes write to the log too: then nothing is applied but what `receiveCommitted` brings. */
   readonly isShared: boolean
@@ -28,7 +33,8 @@ export interface RoomOptions {
 /** What a room starts from. */
 export interface RoomState {
   readonly incarnation: string | undefined
-  readonly base: Uint8Array
+  /** The newest checkpoint, as updates to be applied in order. Emptied by the room that takes them over. */
+  readonly base: Uint8Array[]
   readonly baseRevision: number
   readonly tail: readonly {
     readonly revision: number

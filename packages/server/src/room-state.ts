@@ -1,6 +1,11 @@
 import { PolyphonyError } from '@polyphony/core'
-import { documentDeleted, isCheckpoint, type DocumentStore, type EntryMeta } from '@polyphony/storage'
-import { concatBytes } from './bytes.ts'
+import {
+  decodeUpdateSeries,
+  documentDeleted,
+  isCheckpoint,
+  type DocumentStore,
+  type EntryMeta,
+} from '@polyphony/storage'
 import type { RoomState } from './room-options.ts'
 
 /** How many entries below a checkpoint are searched for idempotency keys; fewer when not all of them are retained. */
@@ -25,13 +30,11 @@ async function readOnce(store: DocumentStore, documentId: string): Promise<RoomS
   const head = await store.head(documentId)
   if (head?.tombstone !== undefined) throw documentDeleted(documentId)
   const tail: { revision: number; update: Uint8Array; meta: EntryMeta }[] = []
-  let base: Uint8Array = new Uint8Array()
+  const base: Uint8Array[] = []
   let baseRevision = 0
   for await (const item of store.read(documentId)) {
     if (isCheckpoint(item)) {
-      const chunks: Uint8Array[] = []
-      for await (const chunk of item.state) chunks.push(chunk)
-      base = concatBytes(chunks)
+      for await (const update of decodeUpdateSeries(item.state, documentId)) base.push(update)
       baseRevision = item.revision
     } else {
       tail.push(item)
@@ -39,6 +42,23 @@ async function readOnce(store: DocumentStore, documentId: string): Promise<RoomS
   }
   const keys = await readKeys(store, documentId, baseRevision)
   return { incarnation: head?.incarnation, base, baseRevision, tail, keys }
+}
+
+/**
+ * Reads the newest checkpoint again, update by update, and gives its revision; 0 when there is none. `visit` is called
+ * with each update and that revision.
+ */
+export async function readBase(
+  store: DocumentStore,
+  documentId: string,
+  visit: (update: Uint8Array, revision: number) => void,
+): Promise<number> {
+  for await (const item of store.read(documentId)) {
+    if (!isCheckpoint(item)) return 0
+    for await (const update of decodeUpdateSeries(item.state, documentId)) visit(update, item.revision)
+    return item.revision
+  }
+  return 0
 }
 
 /** A checkpoint holds no idempotency keys; the entries that it covers do, for as long as they are retained. */

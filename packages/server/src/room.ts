@@ -1,20 +1,29 @@
-import { assert, PolyphonyError } from '@polyphony/core'
+import { assert, type PolyphonyError } from '@polyphony/core'
 import { encodeMeta, type EntryMeta, type LogEntry, type NewEntry } from '@polyphony/storage'
 import type { JsonView } from '@polyphony/translator'
 import { AwarenessFeed } from './awareness-feed.ts'
 import { AwarenessTable } from './awareness.ts'
+import { BaseKeeper } from './base-keeper.ts'
+import { BaseState } from './base-state.ts'
 import { CommitQueue, type QueuedGroup } from './commit-queue.ts'
+import { CommitRace } from './commit-race.ts'
 import type { CommitSource } from './committer.ts'
 import { deferred } from './deferred.ts'
-import type { Authorship, EditOutcome } from './document-handle.ts'
+import type { Authorship, EditOptions, EditOutcome } from './document-handle.ts'
 import { DocumentLog, type CommittedEntry } from './document-log.ts'
+import { GuardedBatch } from './guarded-batch.ts'
 import { IdempotencyKeys } from './idempotency-keys.ts'
 import { Intake } from './intake.ts'
+import { ListenerSet } from './listener-set.ts'
+import { LogPiece, type Clocks } from './log-piece.ts'
 import { ReplicaKeeper, type ReplicaChange } from './replica-keeper.ts'
 import { QueueGauges } from './queue-gauges.ts'
-import { outcomeUnknown, roomBroken, storeUnavailable } from './room-errors.ts'
+import { outcomeUnknown, roomBroken, storeSilent, storeUnavailable } from './room-errors.ts'
 import type { RoomOptions, RoomState } from './room-options.ts'
 import { deliveredEntry, type RoomSession } from './room-session.ts'
+import { ServerEdits } from './server-edits.ts'
+import { inSlices, updateCostUs, type SlicedWork } from './slices.ts'
+import { formatRevision } from './version-token.ts'
 import { WaitingCalls } from './waiting-calls.ts'
 
 /**
@@ -31,17 +40,20 @@ import { WaitingCalls } from './waiting-calls.ts'
 export class Room implements CommitSource {
   readonly documentId: string
   readonly log = new DocumentLog()
+  readonly base: BaseKeeper
   readonly sessions = new Set<RoomSession>()
   readonly awareness: AwarenessTable
   readonly presence: AwarenessFeed
   readonly #options: RoomOptions
   readonly #intake: Intake
   readonly #queue: CommitQueue
-  readonly #keys = new IdempotencyKeys()
+  readonly #keys: IdempotencyKeys
+  readonly race: CommitRace
   readonly #replica: ReplicaKeeper
+  readonly #edits: ServerEdits
   readonly #gauges: QueueGauges
-  readonly #advanceListeners = new Set<() => void>()
-  readonly #closeListeners = new Set<(error: PolyphonyError) => void>()
+  readonly #advanced = new ListenerSet<[]>((error) => this.#noteFailed(error))
+  readonly #ended = new ListenerSet<[PolyphonyError]>((error) => this.#noteFailed(error))
   /** Those who wait without a replica for what is being stored, and are told when the store fails for too long. */
   readonly #waiting = new WaitingCalls()
   /** Yjs client ids that replicas of this room have written under. */
@@ -50,14 +62,27 @@ export class Room implements CommitSource {
   #closedBy: PolyphonyError | undefined
   #gaveUp = false
 
-  constructor(options: RoomOptions, state: RoomState) {
+  /** Takes over what `state` holds. What is large is taken in by slices. */
+  static async open(options: RoomOptions, state: RoomState): Promise<Room> {
+    const room = new Room(options, state)
+    await inSlices(room.#load(state), options.clock)
+    return room
+  }
+
+  private constructor(options: RoomOptions, state: RoomState) {
     this.documentId = options.documentId
     this.#options = options
     this.#incarnation = state.incarnation
+    this.#keys = new IdempotencyKeys(state)
     this.awareness = new AwarenessTable(options.limits)
     this.presence = new AwarenessFeed(options, this)
     this.#gauges = new QueueGauges(options.telemetry)
     this.#queue = new CommitQueue((authorship) => this.#metaOf(authorship))
+    this.race = new CommitRace({
+      queue: this.#queue,
+      revision: () => this.revision,
+      place: (first) => this.#place(first, this.#incarnation ?? ''),
+    })
     this.#intake = new Intake({
       ...options,
       log: this.log,
@@ -65,28 +90,29 @@ export class Room implements CommitSource {
       ownClientIds: () => [options.clientId(this.#incarnation), ...this.#ownClientIds],
       onQueued: () => options.committer.notify(this),
     })
-    this.log.start(state.baseRevision, state.base, this.#intake.load(state.base))
-    for (const { key, revision } of state.keys) this.#keys.remember(key, revision)
-    for (const { revision, update, meta } of state.tail) {
-      const { committedAtMs } = meta
-      this.log.append({ revision, update, increment: this.#intake.load(update), committedAtMs })
-      this.#keys.remember(meta.idempotencyKey, revision)
-    }
+    this.base = new BaseKeeper({ ...options, log: this.log })
     this.#replica = new ReplicaKeeper({
+      ...options,
       log: this.log,
-      clock: options.clock,
-      logger: options.logger,
-      telemetry: options.telemetry,
+      base: this.base,
       clientId: () => {
         const id = options.clientId(this.#incarnation)
         this.#ownClientIds.add(id)
         return id
       },
-      projection: options.projection,
       onImpliedDeletes: (deletes) => {
         this.#intake.addImpliedDeletes(deletes)
         this.log.addImpliedDeletes(deletes)
       },
+      guard: options.isShared ? (planned) => new GuardedBatch(options.random.hex(16), planned) : undefined,
+    })
+    this.#edits = new ServerEdits({
+      documentId: this.documentId,
+      replica: this.#replica,
+      keys: this.#keys,
+      waiting: this.#waiting,
+      commit: (authorship, change) => this.#commitEdit(authorship, change),
+      currentToken: () => formatRevision(this.revision, this.#incarnation ?? 'new'),
     })
   }
 
@@ -121,9 +147,13 @@ export class Room implements CommitSource {
     return this.#intake.encodeStateVector()
   }
 
-  /** What a replica with this state vector lacks of the committed state. */
-  encodeDiff(stateVector: ReadonlyMap<number, number>, encoded: Uint8Array): readonly Uint8Array[] {
-    return this.log.encodeDiff(stateVector, encoded)
+  /** What a replica with these clocks lacks of the committed state, as updates to be applied in order. */
+  async encodeDiff(has: Clocks): Promise<readonly Uint8Array[]> {
+    for (;;) {
+      const updates = this.log.encodeDiff(has)
+      if (updates !== undefined) return updates
+      await this.base.load()
+    }
   }
 
   join(session: RoomSession): void {
@@ -187,37 +217,27 @@ export class Room implements CommitSource {
   }
 
   /** Plans an edit on the replica and commits it; see `DocumentHandle.edit`. */
-  async edit<T>(authorship: Authorship, plan: (view: JsonView) => T): Promise<EditOutcome<T>> {
+  async edit<T>(
+    authorship: Authorship,
+    plan: (view: JsonView) => T,
+    options: EditOptions = {},
+  ): Promise<EditOutcome<T>> {
     this.#assertWritable(authorship)
-    const { idempotencyKey } = authorship
-    const earlier = this.#keys.find(idempotencyKey)
-    if (earlier !== undefined)
-      return { revision: await this.#waiting.wait(earlier), changed: false, replayed: true }
-    let committed: Promise<number> | undefined
-    const outcome = this.#replica.edit(plan, (change) => (committed = this.#commitEdit(authorship, change)))
-    if (idempotencyKey !== undefined) {
-      // Whoever planned it may stop waiting; the key is taken for as long as the bytes may still be stored.
-      const revision = outcome.then(
-        (known) => known.revision,
-        (error: unknown) => committed ?? Promise.reject(error),
-      )
-      void this.#keys.await(idempotencyKey, revision)
-    }
-    return { ...(await outcome), replayed: false }
+    return this.#edits.run(authorship, plan, options)
   }
 
   takeEntries(bytesMax: number): readonly NewEntry[] {
     if (this.#closedBy !== undefined) return []
     try {
-      return this.#queue.take(bytesMax)
+      return this.race.admits() ? this.#queue.take(bytesMax) : []
     } catch (error) {
       this.#break(error)
       return []
     }
   }
 
-  committed(entries: readonly NewEntry[], first: number, incarnation: string): void {
-    if (this.#options.isShared) return this.#place(first, first + entries.length - 1, incarnation)
+  committed(_entries: readonly NewEntry[], first: number, incarnation: string): void {
+    if (this.#options.isShared) return this.#place(first, incarnation)
     const groups = this.#queue.settle()
     this.#gauges.measure(this.#queue, this.#intake)
     if (this.#closedBy !== undefined) return
@@ -231,7 +251,7 @@ export class Room implements CommitSource {
         failed(outcomeUnknown(this.documentId, error))
       return
     }
-    for (const listener of this.#advanceListeners) this.#tell(listener)
+    this.#advanced.tell()
     this.#options.onCommitted()
   }
 
@@ -246,6 +266,7 @@ export class Room implements CommitSource {
     try {
       for (const { revision, update, meta } of entries) {
         assert(revision === this.revision + 1, `revision ${revision} after ${this.revision}`)
+        this.race.received(revision, meta.appendId)
         const increment = this.#intake.takeCommitted(update)
         this.#takeIn(
           { entry: { update, meta }, increment, members: this.#queue.takePlaced(revision) },
@@ -257,7 +278,8 @@ export class Room implements CommitSource {
       return
     }
     this.#gauges.measure(this.#queue, this.#intake)
-    for (const listener of this.#advanceListeners) this.#tell(listener)
+    if (this.race.waitsForLog) this.#options.committer.notify(this)
+    this.#advanced.tell()
     this.#options.onCommitted()
   }
 
@@ -275,21 +297,15 @@ export class Room implements CommitSource {
 
   commitStalled(stalledForMs: number): void {
     if (this.#closedBy !== undefined || stalledForMs < this.#options.limits.storeGiveUpMs) return
-    this.#giveUp(
-      new PolyphonyError('store-failed', `The store has not answered for ${stalledForMs} ms.`, {
-        documentId: this.documentId,
-      }),
-    )
+    this.#giveUp(storeSilent(this.documentId, stalledForMs))
   }
 
   onAdvance(listener: () => void): () => void {
-    this.#advanceListeners.add(listener)
-    return () => void this.#advanceListeners.delete(listener)
+    return this.#advanced.add(listener)
   }
 
   onClose(listener: (error: PolyphonyError) => void): () => void {
-    this.#closeListeners.add(listener)
-    return () => void this.#closeListeners.delete(listener)
+    return this.#ended.add(listener)
   }
 
   /**
@@ -306,20 +322,37 @@ export class Room implements CommitSource {
     this.#replica.close(error, inFlight)
     for (const session of this.sessions) session.close(error)
     this.sessions.clear()
-    for (const listener of this.#closeListeners) this.#tell(() => listener(error))
-    this.#closeListeners.clear()
-    this.#advanceListeners.clear()
+    this.#ended.tell(error)
+    this.#ended.clear()
+    this.#advanced.clear()
   }
 
   /** What was written here stands in the shared log; it may have come back from there before the store answered. */
-  #place(first: number, last: number, incarnation: string): void {
-    this.#queue.place(first)
+  #place(first: number, incarnation: string): void {
+    const last = this.#queue.place(first)
     if (this.#closedBy !== undefined) return
     this.#incarnation = incarnation
     this.#gaveUp = false
     for (let revision = first; revision <= Math.min(last, this.revision); revision++)
       for (const member of this.#queue.takePlaced(revision)) this.#queue.announce(member, revision)
     this.#gauges.measure(this.#queue, this.#intake)
+  }
+
+  *#load({ baseRevision, base, tail }: RoomState): SlicedWork<void> {
+    const pieces: LogPiece[] = []
+    for (let update = base.shift(); update !== undefined; update = base.shift()) {
+      const increment = this.#intake.load(update)
+      this.log.reach(increment)
+      pieces.push(new LogPiece(update, increment.clocks))
+      yield updateCostUs(update.length)
+    }
+    this.log.start(new BaseState(baseRevision, pieces))
+    this.base.use()
+    for (const { revision, update, meta } of tail) {
+      const { committedAtMs } = meta
+      this.log.append({ revision, update, increment: this.#intake.load(update), committedAtMs })
+      yield updateCostUs(update.length)
+    }
   }
 
   /** One committed entry: into the log, to the replica, to everybody, and then to those who wait for it. */
@@ -369,13 +402,9 @@ export class Room implements CommitSource {
     return error
   }
 
-  /** Calls somebody who listens; whatever goes wrong there is no reason to stop here. */
-  #tell(listener: () => void): void {
-    try {
-      listener()
-    } catch (error) {
-      this.#options.logger.error({ documentId: this.documentId, error: String(error) }, 'listener failed')
-    }
+  /** Whatever goes wrong at somebody who listens is no reason to stop here. */
+  #noteFailed(error: unknown): void {
+    this.#options.logger.error({ documentId: this.documentId, error: String(error) }, 'listener failed')
   }
 
   #metaOf({ author, runId, idempotencyKey }: Authorship): EntryMeta {

@@ -28,6 +28,7 @@ import { PresenceRelay } from './presence-relay.ts'
 import { RoomHandle } from './room-handle.ts'
 import type { RoomState } from './room-options.ts'
 import { readRoomState } from './room-state.ts'
+import { ResidentStates } from './resident-states.ts'
 import { restoreTail } from './tail-recovery.ts'
 
 export interface RoomsOptions {
@@ -62,6 +63,7 @@ export class Rooms implements Documents {
   readonly committer: Committer
   readonly #options: RoomsOptions
   readonly #checkpointer: Checkpointer
+  readonly #residents: ResidentStates
   readonly #open = new Map<string, OpenRoom>()
   readonly #loading = new Map<string, Promise<OpenRoom>>()
   /** The last of the tasks that must not overlap, for each document that has one. */
@@ -73,6 +75,7 @@ export class Rooms implements Documents {
     this.#options = options
     this.committer = new Committer(options)
     this.#checkpointer = new Checkpointer(options)
+    this.#residents = new ResidentStates({ ...options, bytesMax: options.limits.checkpointMemoryBytesMax })
     this.#processId = options.random.uint32()
   }
 
@@ -205,7 +208,7 @@ export class Rooms implements Documents {
       if (this.#closedBy !== undefined) throw this.#closedBy
       const presence =
         bus === undefined ? undefined : new PresenceRelay({ ...this.#options, bus, documentId })
-      const room = this.#make(documentId, state, presence)
+      const room = await this.#make(documentId, state, presence)
       try {
         const unsubscribe = await this.#follow(room)
         await presence?.start(room)
@@ -243,12 +246,13 @@ export class Rooms implements Documents {
     )
   }
 
-  #make(documentId: string, state: RoomState, presence: PresenceRelay | undefined): Room {
+  async #make(documentId: string, state: RoomState, presence: PresenceRelay | undefined): Promise<Room> {
     const { store, projection, logger } = this.#options
-    const room: Room = new Room(
+    const room: Room = await Room.open(
       {
         ...this.#options,
         documentId,
+        residents: this.#residents,
         committer: this.committer,
         projection: projection(documentId),
         isShared: store.subscribe !== undefined,
@@ -305,6 +309,7 @@ export class Rooms implements Documents {
     if (open === undefined) return
     this.#open.delete(documentId)
     this.#options.telemetry.gauge('polyphony_rooms', -1)
+    open.room.base.release()
     open.leave()
   }
 

@@ -72,7 +72,7 @@ export async function createPolyphonyServer(options: PolyphonyServerOptions): Pr
   const rooms = new Rooms({
     store,
     bus: options.bus,
-    compactor: new WorkerCompactor(),
+    compactor: new WorkerCompactor({ memoryBytesMax: limits.compactionMemoryBytesMax }),
     clock,
     random,
     limits,

@@ -67,11 +67,13 @@ describe('statePieces', () => {
         const truth = documentOf(choices, gc)
         const doc = new Y.Doc({ gc })
         const frontier = new Frontier(limits)
-        for (const piece of statePieces(truth, limited)) {
-          Y.applyUpdate(doc, piece)
+        for (const { update, clocks } of statePieces(truth, limited)) {
+          Y.applyUpdate(doc, update)
           expect(doc.store.pendingStructs).toBeNull()
           expect(doc.store.pendingDs).toBeNull()
-          expect(frontier.admit(readUpdate(piece, limits, false)).blocked).toBeUndefined()
+          const { fresh, blocked } = frontier.admit(readUpdate(update, limits, false))
+          expect(blocked).toBeUndefined()
+          expect(fresh?.increment.clocks ?? new Map()).toEqual(clocks)
         }
         expect(Y.encodeStateAsUpdate(doc)).toEqual(Y.encodeStateAsUpdate(truth))
         expect(Y.equalSnapshots(Y.snapshot(doc), Y.snapshot(truth))).toBe(true)
@@ -87,7 +89,7 @@ describe('statePieces', () => {
     doc.getText('text').insert(0, 'x'.repeat(10_000))
     const pieces = [...statePieces(doc, { structsMax: 100, bytesMax: 1_000, unitsMax: 500 })]
     expect(pieces.length).toBeGreaterThan(20)
-    for (const { length } of pieces) expect(length).toBeLessThan(1_000 + 4 * 500)
+    for (const { update } of pieces) expect(update.length).toBeLessThan(1_000 + 4 * 500)
   })
 
   test('an empty document has none', () => {

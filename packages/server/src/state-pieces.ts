@@ -1,9 +1,17 @@
 import { IdSet } from '@polyphony/core'
 import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
+import type { Clocks } from './log-piece.ts'
 import type { Struct } from './update-reader.ts'
 import { writeDeletes } from './update-writer.ts'
 import { WaitingList } from './waiting-list.ts'
+
+/** A part of a state. */
+export interface StatePiece {
+  readonly update: Uint8Array
+  /** End clock of each client that it brings structs of. */
+  readonly clocks: Clocks
+}
 
 /** How much one piece holds. A piece ends with the struct that brings it to a bound. */
 export interface PieceBounds {
@@ -21,7 +29,7 @@ export const defaultPieceBounds: PieceBounds = { structsMax: 4_096, bytesMax: 1 
  * whoever takes a large document in, a room, a replica or a client, can do it in turns. Nothing for an empty document.
  * Cost: O(structs).
  */
-export function* statePieces(doc: Y.Doc, bounds: PieceBounds = defaultPieceBounds): Generator<Uint8Array> {
+export function* statePieces(doc: Y.Doc, bounds: PieceBounds = defaultPieceBounds): Generator<StatePiece> {
   const { structsMax, bytesMax, unitsMax } = bounds
   let piece = new Piece()
   for (const struct of inOrder(doc)) {
@@ -45,6 +53,7 @@ export function* statePieces(doc: Y.Doc, bounds: PieceBounds = defaultPieceBound
 
 interface Run {
   readonly clock: number
+  end: number
   readonly encoder: Y.UpdateEncoderV1
   structs: number
   bytes: number
@@ -60,13 +69,15 @@ class Piece {
 
   add(struct: Struct): void {
     const { client, clock } = struct.id
-    const run = this.#runs.get(client) ?? { clock, encoder: new Y.UpdateEncoderV1(), structs: 0, bytes: 0 }
+    const fresh = (): Run => ({ clock, end: clock, encoder: new Y.UpdateEncoderV1(), structs: 0, bytes: 0 })
+    const run = this.#runs.get(client) ?? fresh()
     this.#runs.set(client, run)
     struct.write(run.encoder, 0)
     this.bytes -= run.bytes
     run.bytes = encoding.length(run.encoder.restEncoder)
     this.bytes += run.bytes
     run.structs += 1
+    run.end = clock + struct.length
     this.structs += 1
   }
 
@@ -75,7 +86,7 @@ class Piece {
     this.structs += 1
   }
 
-  encode(): Uint8Array {
+  encode(): StatePiece {
     const encoder = encoding.createEncoder()
     encoding.writeVarUint(encoder, this.#runs.size)
     for (const [client, { clock, encoder: run, structs }] of [...this.#runs].toSorted(([a], [b]) => b - a)) {
@@ -85,7 +96,8 @@ class Piece {
       encoding.writeUint8Array(encoder, run.toUint8Array())
     }
     writeDeletes(encoder, this.#deletes)
-    return encoding.toUint8Array(encoder)
+    const clocks = new Map([...this.#runs].map(([client, { end }]) => [client, end]))
+    return { update: encoding.toUint8Array(encoder), clocks }
   }
 }
 

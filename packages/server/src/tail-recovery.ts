@@ -9,7 +9,6 @@ export const recoveryAuthor = 'polyphony:recovery'
  * now. Every node that had the document open does this; what another one was quicker with adds nothing.
  */
 export async function restoreTail(lost: Room, room: Room): Promise<void> {
-  const stateVector = room.encodeStateVector()
-  for (const update of lost.encodeDiff(Y.decodeStateVector(stateVector), stateVector))
-    await room.submit({ author: recoveryAuthor }, update)
+  const has = Y.decodeStateVector(room.encodeStateVector())
+  for (const update of await lost.encodeDiff(has)) await room.submit({ author: recoveryAuthor }, update)
 }

@@ -52,6 +52,11 @@ export function readUpdate(bytes: Uint8Array, limits: Limits, live: boolean): Pa
   return { bytes, structs: byClient, deletes: readDeletes(ds) }
 }
 
+/** End clock of each client that an update holds structs of. O(structs). */
+export function clocksOf(update: Uint8Array): ReadonlyMap<number, number> {
+  return Y.parseUpdateMeta(update).to
+}
+
 /** Structs that are deleted by themselves: they carry a length and nothing else. */
 export function isContentless(struct: Struct): boolean {
   return struct instanceof Y.GC || (struct instanceof Y.Item && struct.content instanceof Y.ContentDeleted)

@@ -104,9 +104,9 @@ export class YWebsocketFace {
       return
     }
     const socket = {
-      send: (message: Uint8Array): void => {
+      send: (message: Uint8Array, written?: () => void): void => {
         this.#sentBytes += message.length
-        webSocket.send(message)
+        webSocket.send(message, written === undefined ? undefined : (error) => void (error ?? written()))
       },
       close: (code: number, reason: string): void => {
         webSocket.close(code, reason)

@@ -3,13 +3,15 @@ import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 import type { Authorship } from './document-handle.ts'
+import { JoinStream } from './join-stream.ts'
 import type { Room } from './room.ts'
 import { encodeSyncUpdate, type DeliveredEntry, type RoomSession } from './room-session.ts'
 import { isEmptyUpdate } from './update-writer.ts'
 
 /** What a session needs of a socket. */
 export interface SessionSocket {
-  send(message: Uint8Array): void
+  /** `written` is called, later, once the message has left for the network; or never, when the socket goes before. */
+  send(message: Uint8Array, written?: () => void): void
   close(code: number, reason: string): void
   /** Bytes that wait to be written. */
   readonly bufferedBytes: number
@@ -43,15 +45,19 @@ const syncUpdate = 2
  * One stock y-websocket client (1 to 3) in a room. The conversation:
  *
  *   server → step 1 (what I have), awareness           client → step 1 (what I have), awareness
- *   client → step 2 (what you lack), update, …         server → update (checkpoint), update (tail), step 2 (empty)
+ *   client → step 2 (what you lack), update, …         server → update (a piece of the log), …, step 2 (empty)
  *   server → update, … (every committed entry, also to its author: that is the acknowledgement)
  *
- * One message per frame, always: these clients read only the first message of a frame.
+ * What is committed while the pieces go out is among them, and so comes once. One message per frame, always: these clients read only the first message of a frame.
  */
 export class YWebsocketSession implements RoomSession {
   readonly authorship: Authorship
   readonly #options: YWebsocketSessionOptions
   #closed = false
+  /** Set while the client is being sent what it lacks; then nothing that is committed goes out in any other way. */
+  #join: JoinStream | undefined
+  /** The state vector of a step 1 that came meanwhile. */
+  #nextStepOne: ReadonlyMap<number, number> | undefined
   /** Whether an update of the client is held, and its next step 2 will repeat it with what it builds on. */
   #awaitsStepTwo = false
   /** Questions "is everything saved?" that have to wait for that answer. */
@@ -93,11 +99,12 @@ export class YWebsocketSession implements RoomSession {
   /** Ends the session because the socket has gone. */
   end(): void {
     this.#closed = true
+    this.#join?.cancel()
     this.#options.room.leave(this)
   }
 
   deliver(entry: DeliveredEntry): void {
-    this.#send(entry.syncMessage)
+    if (this.#join === undefined) this.#send(entry.syncMessage)
   }
 
   acknowledge(update: Uint8Array): void {
@@ -215,14 +222,35 @@ export class YWebsocketSession implements RoomSession {
 
   /** Content first, then an empty step 2: clients report "synced" when that arrives. */
   #answerStepOne(encoded: Uint8Array): void {
-    const stateVector = decodeStateVector(encoded)
-    if (stateVector === undefined) throw this.#invalid('the state vector is malformed')
-    for (const update of this.#options.room.encodeDiff(stateVector, encoded))
-      this.#send(encodeSyncUpdate(update))
-    this.#send(emptyStepTwo)
+    const has = decodeStateVector(encoded)
+    if (has === undefined) throw this.#invalid('the state vector is malformed')
+    if (this.#join === undefined) this.#startJoin(has)
+    else this.#nextStepOne = has
   }
 
-  #send(message: Uint8Array): void {
+  #startJoin(has: ReadonlyMap<number, number>): void {
+    const { room } = this.#options
+    room.base.use()
+    this.#join = new JoinStream({
+      log: room.log,
+      loadBase: () => room.base.load(),
+      has,
+      send: (message, written) => this.#send(message, written),
+      done: () => this.#endJoin(),
+      failed: (error) => this.close(toPolyphonyError(error, 'internal', { documentId: room.documentId })),
+    })
+    this.#join.start()
+  }
+
+  #endJoin(): void {
+    this.#join = undefined
+    this.#send(emptyStepTwo)
+    const next = this.#nextStepOne
+    this.#nextStepOne = undefined
+    if (next !== undefined) this.#startJoin(next)
+  }
+
+  #send(message: Uint8Array, written?: () => void): void {
     if (this.#closed) return
     const { socket, limits, room } = this.#options
     // A join may be larger than the bound; what counts is what waited before it.
@@ -232,7 +260,7 @@ export class YWebsocketSession implements RoomSession {
       socket.close(4429, 'slow-consumer')
       return
     }
-    socket.send(message)
+    socket.send(message, written)
   }
 
   #invalid(reason: string): PolyphonyError {

@@ -39,7 +39,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const connections = new ConnectionCounter(limits)
   const rooms = new Rooms({
     store,
-    compactor: new WorkerCompactor(),
+    compactor: new WorkerCompactor({ memoryBytesMax: resolveLimits().compactionMemoryBytesMax }),
     clock: systemClock,
     random: systemRandom,
     limits,
