@@ -23,9 +23,11 @@ describe('opening', () => {
         message: expect.stringContaining('already open'),
       })
       await store.close()
-      const child = spawn(process.execPath, [childScript('append-load.mjs'), directory, '1'], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      })
+      const child = spawn(
+        process.execPath,
+        [childScript('sequential-edits.mjs'), directory, '1000000', 'fsync'],
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      )
       await once(child.stdout, 'data')
       await expect(openLevelStore(directory)).rejects.toMatchObject({ code: 'store-locked' })
       child.kill('SIGKILL')

@@ -1,10 +1,4 @@
-import {
-  parseDocumentId,
-  silentLogger,
-  systemClock,
-  systemRandom,
-  type Random,
-} from '@polyphony/core'
+import { parseDocumentId, silentLogger, systemClock, systemRandom, type Random } from '@polyphony/core'
 import {
   assertBatch,
   assertCheckpoint,

@@ -2,6 +2,8 @@ export { AppendLoad, type AcknowledgedEntry, type LoadedStore } from './append-l
 export { findBinary, requireBinary } from './binaries.ts'
 export { openFaultyLink, type FaultyLink, type LinkFault } from './faulty-link.ts'
 export { findFreePort } from './free-port.ts'
+export { buildForChildren, KilledWriters, type ReadableStore, type WriterStore } from './killed-writer.ts'
+export { numberedState, numberedUpdate } from './numbered-update.ts'
 export {
   findPostgres,
   startPostgres,
@@ -16,4 +18,5 @@ export {
   type RedisServiceOptions,
   type ServiceAddress,
 } from './redis-service.ts'
+export { killSeed, seededRandom } from './seeded-random.ts'
 export { ServiceProcess, type ServiceCommand, type SystemUser } from './service-process.ts'

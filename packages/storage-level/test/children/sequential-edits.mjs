@@ -2,7 +2,7 @@
 // Arguments: directory, number of edits, `fsync` or `no-fsync`.
 import { writeSync } from 'node:fs'
 import { openLevelStore } from '@polyphony/storage-level'
-import { numberedUpdate } from './numbered-update.mjs'
+import { numberedUpdate } from '@polyphony/test-services'
 
 const [directory = '', count, fsync] = process.argv.slice(2)
 const store = await openLevelStore(directory, { fsync: fsync === 'fsync' })

@@ -1,17 +1,13 @@
-import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { buildForChildren } from '@polyphony/test-services'
 
-const run = promisify(execFile)
-const packageDirectory = fileURLToPath(new URL('../..', import.meta.url))
-
-/**
- * Child processes are plain `.mjs` scripts that import the built packages, for Node 20 cannot run TypeScript. This brings
- * `dist` up to date; it does nothing after `pnpm build`.
- */
+/** Child processes are plain `.mjs` scripts that import the built packages. */
 export async function buildPackage(): Promise<void> {
-  await run('pnpm', ['exec', 'tsc', '-b', packageDirectory], { cwd: packageDirectory })
+  await buildForChildren(new URL('../..', import.meta.url))
 }
+
+/** The built package, for a child to import. */
+export const builtModule = new URL('../../dist/index.js', import.meta.url).href
 
 /** The path of a script in `test/children`. */
 export function childScript(name: string): string {

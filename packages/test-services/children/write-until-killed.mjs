@@ -1,15 +1,14 @@
-// Appends to many documents at once until it is killed, and says on its standard output what was acknowledged:
+// Opens a store and appends to many documents at once until it is killed. Says on its standard output what it was told:
 //   ready                                 once the store is open
 //   ack DOCUMENT FIRST NUMBER,NUMBER,…    entries from FIRST on are the updates of these numbers
 //   checkpoint DOCUMENT REVISION          a checkpoint at REVISION was acknowledged
-// Arguments: directory, number of the first update.
+// Arguments: URL of the module, name of its function that opens a store, address, options as JSON, number of the first
+// update.
 import { writeSync } from 'node:fs'
-import { openLevelStore } from '@polyphony/storage-level'
-import { numberedUpdate } from './numbered-update.mjs'
+import { numberedState, numberedUpdate } from '@polyphony/test-services'
 
-const [directory = '', firstNumber] = process.argv.slice(2)
-const retention = { entries: 40, bytes: 2_000_000, ageMs: 3_600_000 }
-const store = await openLevelStore(directory, { retention, writeBufferBytes: 512 << 10 })
+const [module = '', open = '', address = '', options = '{}', firstNumber] = process.argv.slice(2)
+const store = await (await import(module))[open](address, JSON.parse(options))
 let number = Number(firstNumber)
 say('ready')
 for (let lane = 0; lane < 40; lane++) void run(`doc/${lane % 10}`, lane)
@@ -38,14 +37,9 @@ async function run(documentId, lane) {
   }
 }
 
-/**
- * Made of a large and a small piece, and checkable from its revision.
- *
- * @param {number} revision
- */
+/** @param {number} revision */
 async function* state(revision) {
-  yield numberedUpdate(revision * 100 + 99)
-  yield numberedUpdate(revision * 100)
+  yield* numberedState(revision)
 }
 
 /**
