@@ -33,6 +33,22 @@ export {
   type RepairOptions,
   type RepairState,
 } from './repair-schedule.ts'
+export { ConversationMirror } from './conversation-mirror.ts'
+export { closingEvents, messageEvents, type HeldMessages, type MessageEvents } from './message-events.ts'
+export { mergeHistory } from './message-history.ts'
+export {
+  endRun,
+  endSilentRuns,
+  markStep,
+  readRun,
+  readRuns,
+  requestCancel,
+  startRun,
+  touchRun,
+  type RunEnd,
+  type RunStatus,
+  type StoredRun,
+} from './run-record.ts'
 export { coalesceEdits, type MessageEdit } from './message-edit.ts'
 export { answerOf, MessageFold } from './message-fold.ts'
 export { RunChecker, type CheckedEvent } from './run-checker.ts'

@@ -1,5 +1,7 @@
 import type { Event, Message, RunAgentInput } from '@ag-ui/core'
 import { defaultApplyEvents, HttpAgent, transformChunks, verifyEvents, type BaseEvent } from '@ag-ui/client'
+import * as client57 from 'ag-ui-client-0-0-57'
+import * as client59 from 'ag-ui-client-0-0-59'
 import fc from 'fast-check'
 import { from, lastValueFrom, toArray } from 'rxjs'
 import { AgentEventReader } from '../src/index.ts'
@@ -140,11 +142,25 @@ function withDistinctCalls(messages: Message[]): Message[] {
   })
 }
 
+/** The clients that must all come to the same. */
+const clients = {
+  '1.0.0': { defaultApplyEvents, HttpAgent, transformChunks, verifyEvents },
+  '0.0.59': client59,
+  '0.0.57': client57,
+} as const
+export type ClientVersion = keyof typeof clients
+export const clientVersions = Object.keys(clients) as ClientVersion[]
+
 /** What the official client makes of a stream. Throws what its verifier throws. */
 export async function officialMessages(
   start: readonly Message[],
   events: readonly unknown[],
+  version: ClientVersion = '1.0.0',
 ): Promise<readonly Message[]> {
+  // The older ones differ in types that do not matter here.
+  const { defaultApplyEvents, HttpAgent, transformChunks, verifyEvents } = clients[
+    version
+  ] as (typeof clients)['1.0.0']
   const agent = new HttpAgent({ url: 'http://localhost/', initialMessages: structuredClone([...start]) })
   const input = {
     threadId: 't',
@@ -153,7 +169,7 @@ export async function officialMessages(
     tools: [],
     context: [],
   } as unknown as RunAgentInput
-  const verified = verifyEvents()(transformChunks()(from(structuredClone(events) as BaseEvent[])))
+  const verified = verifyEvents(false)(transformChunks(false)(from(structuredClone(events) as BaseEvent[])))
   const mutations = await lastValueFrom(defaultApplyEvents(input, verified, agent, []).pipe(toArray()))
   return mutations.findLast((mutation) => mutation.messages !== undefined)?.messages ?? start
 }
