@@ -56,7 +56,7 @@ export const optionTable = {
     file: 'compress',
     value: 'on|off',
     default: 'off',
-    meaning: 'Whether larger updates and checkpoints are stored compressed (brotli). Chosen once for a store',
+    meaning: 'Whether larger updates and checkpoints are stored compressed (brotli) from now on; what is there stays readable',
   },
   encryptionKeys: {
     flag: 'encryption-keys',

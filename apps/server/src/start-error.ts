@@ -21,11 +21,16 @@ export function toStartError(error: unknown, { host, port, store }: Configuratio
     return explain(
       `The store ${place} is open in another process. Stop that server, or choose another --store.`,
     )
+  if (codes.has('store-misconfigured'))
+    return explain(`The store ${place} was written with other settings: ${messageOf(error)}`)
   if (!codes.has('listen') && unwritable.some((code) => codes.has(code)))
     return explain(`The store ${place} cannot be written: check the path and its permissions.`)
   if (codes.has('EACCES')) return explain(`Listening on port ${port} is not permitted; ports from 1024 are.`)
-  const message = error instanceof Error ? error.message : String(error)
-  return explain(`The server could not start: ${message}`)
+  return explain(`The server could not start: ${messageOf(error)}`)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 const unwritable = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENAMETOOLONG']

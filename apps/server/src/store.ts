@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import type { Logger } from '@polyphony/core'
+import { isPolyphonyError, type Logger } from '@polyphony/core'
 import { MemoryStore, type Bus, type DocumentStore } from '@polyphony/storage'
 import { openLevelStore } from '@polyphony/storage-level'
 import { compressed, encrypted, readKeyRing } from '@polyphony/storage/node'
@@ -15,7 +15,35 @@ export async function openStore(
   const keys = settings.encryptionKeys === undefined ? undefined : await readKeyRing(settings.encryptionKeys)
   const plain = await openPlainStore(location, settings, logger)
   const sealed = keys === undefined ? plain : encrypted(plain, keys)
-  return settings.compress ? compressed(sealed) : sealed
+  // Also without compression: what was compressed once stays readable, and what is encrypted is noticed.
+  const store = compressed(sealed, settings.compress ? {} : { thresholdBytes: Infinity })
+  try {
+    await assertReadable(store)
+    return store
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/** How many documents have to be unreadable before it is the settings that are wrong, and not a document. */
+const samplesMax = 8
+
+/** Rejects with `store-misconfigured` when all of the first documents were written with other settings. */
+async function assertReadable(store: DocumentStore): Promise<void> {
+  let problem: unknown
+  for await (const { documentId, revision } of store.list({ limit: samplesMax })) {
+    if (revision === 0) continue
+    try {
+      for await (const _first of store.read(documentId)) break
+      return
+    } catch (error) {
+      // Anything else concerns one document, and is told to whoever opens it.
+      if (!isPolyphonyError(error) || error.code !== 'store-misconfigured') return
+      problem ??= error
+    }
+  }
+  if (problem !== undefined) throw problem
 }
 
 /** What brings presence from and to other nodes; `undefined` for a store that no other node shares. */

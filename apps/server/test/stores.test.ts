@@ -22,6 +22,13 @@ test('an encrypted, compressed store keeps everything, and shows nothing to who 
   const files = readdirSync(data).map((name) => readFileSync(join(data, name)))
   expect(files.some((bytes) => bytes.includes('kept'))).toBe(true)
   expect(files.some((bytes) => bytes.includes('confidential'))).toBe(false)
+  const forgotten = spawnSync(process.execPath, [cli, 'serve', '--port', '0', '--store', `level:${data}`], {
+    encoding: 'utf8',
+  })
+  expect(forgotten.status).toBe(1)
+  expect(forgotten.stderr).toMatch(
+    /^polyphony: The store level:.* was written with other settings: .*--encryption-keys.*\n$/,
+  )
 })
 
 test('a key ring that cannot be read ends the start with a line', () => {

@@ -110,6 +110,12 @@ export const errorTable = {
     retry: false,
     title: 'Stored bytes do not match their checksum',
   },
+  'store-misconfigured': {
+    status: 503,
+    close: 1013,
+    retry: false,
+    title: 'What is stored was written with other settings',
+  },
   'store-locked': {
     status: 503,
     close: 1013,

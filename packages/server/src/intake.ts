@@ -66,12 +66,12 @@ export class Intake {
   /** Takes in what the log holds already. */
   load(update: Uint8Array): Increment {
     if (update.length === 0) return nothing
-    return this.#frontier.admit(this.#parseOwn(update), 'log').fresh?.increment ?? nothing
+    return this.#frontier.admit(this.#parseStored(update), 'log').fresh?.increment ?? nothing
   }
 
   /** Takes in an entry of the log that others may have written; gives what it adds to the log. */
   takeCommitted(bytes: Uint8Array): Increment {
-    const update = this.#parseOwn(bytes)
+    const update = this.#parseStored(bytes)
     const { fresh } = this.#frontier.admit(update, 'log')
     if (fresh !== undefined) this.#releaseHeld()
     return this.#options.log.incrementOf(update)
@@ -213,6 +213,20 @@ export class Intake {
       { ...this.#options.limits, updateStructsMax: Infinity, clockJumpMax: Infinity },
       false,
     )
+  }
+
+  #parseStored(update: Uint8Array): ParsedUpdate {
+    try {
+      return this.#parseOwn(update)
+    } catch (cause) {
+      const { documentId } = this.#options
+      throw new PolyphonyError(
+        'store-corrupt',
+        `What is stored of "${documentId}" is not a Yjs update. Either it is damaged, or the wrappers are not around the ` +
+          'store that it was written through (compressed, encrypted).',
+        { documentId, cause },
+      )
+    }
   }
 
   #enqueue(update: QueuedUpdate): void {

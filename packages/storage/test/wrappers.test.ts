@@ -18,6 +18,7 @@ const telemetry = new RecordingTelemetry()
 const wrappers: Readonly<Record<string, (store: DocumentStore) => DocumentStore>> = {
   compressed: (store) => compressed(store),
   'compressed, whatever the size': (store) => compressed(store, { thresholdBytes: 0 }),
+  'compressed, switched off': (store) => compressed(store, { thresholdBytes: Infinity }),
   encrypted: (store) => encrypted(store, keys),
   observed: (store) => observed(store, { telemetry, clock: systemClock }),
   'compressed(encrypted)': (store) => compressed(encrypted(store, keys)),

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
-import { toPolyphonyError } from '@polyphony/core'
+import { isPolyphonyError, PolyphonyError, toPolyphonyError } from '@polyphony/core'
 import type { KeyProvider } from './key-ring.ts'
 
 /** A key that values are encrypted with, and how it is found again: its envelope. */
@@ -133,7 +133,17 @@ export class DataKeys {
   }
 
   async #unwrap(keyId: string, wrapped: Uint8Array): Promise<DataKey> {
-    return new DataKey(keyId, wrapped, await this.#provider.unwrap(keyId, wrapped))
+    try {
+      return new DataKey(keyId, wrapped, await this.#provider.unwrap(keyId, wrapped))
+    } catch (cause) {
+      if (isPolyphonyError(cause)) throw cause
+      throw new PolyphonyError(
+        'store-misconfigured',
+        `Something is encrypted under a key "${keyId}" that is another one than that in the ring: put back the ring that ` +
+          'it was written with.',
+        { cause },
+      )
+    }
   }
 }
 

@@ -27,7 +27,8 @@ import { openEntry } from './sealed-value.ts'
  * can be read whatever the primary key is by then. Authenticated with each value are the document, the incarnation it was
  * written in, its exact revision, and for a chunk of a checkpoint its number and whether it is the last. So whoever can
  * write to the storage cannot change a value, move it within or between documents, repeat it, leave one out of the middle,
- * or put one from before a deletion among later ones: reading it fails with `store-corrupt`.
+ * or put one from before a deletion among later ones: reading it fails with `store-corrupt`. What is not encrypted, or under
+ * a key that is not at hand, fails with `store-misconfigured`.
  *
  * In the clear: document ids, the number, size and time of entries, revisions, incarnations, tombstones. Not prevented: that
  * the newest entries are cut off, that a document is deleted, or put back as a whole to what it was; nothing that is stored

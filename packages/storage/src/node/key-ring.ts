@@ -11,7 +11,7 @@ export interface KeyProvider {
   readonly primaryKeyId: string
   /** Wraps a data key of 32 bytes under the primary key. */
   wrap(dataKey: Uint8Array): Promise<{ readonly keyId: string; readonly wrapped: Uint8Array }>
-  /** Rejects when the key is not known, or is not the one that wrapped it. */
+  /** Rejects when the key is not known (`store-misconfigured` says so best), or is not the one that wrapped it. */
   unwrap(keyId: string, wrapped: Uint8Array): Promise<Uint8Array>
 }
 
@@ -54,8 +54,8 @@ export class KeyRing implements KeyProvider {
     const key = this.#keys.get(keyId)
     if (key !== undefined) return key
     throw new PolyphonyError(
-      'store-failed',
-      `Something is encrypted under the key "${keyId}", which is not in the ring: add it.`,
+      'store-misconfigured',
+      `Something is encrypted under the key "${keyId}", which is not in the ring: add its line.`,
     )
   }
 }

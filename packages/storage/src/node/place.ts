@@ -1,10 +1,5 @@
 import type { Revision } from '../document-store.ts'
 
-/** Kinds of encrypted values. */
-export const entryKind = 1
-export const stateVectorKind = 2
-export const chunkKind = 3
-
 /** Says where values of one document, incarnation and kind belong: what is authenticated with them, but not stored. */
 export class Place {
   readonly kind: number

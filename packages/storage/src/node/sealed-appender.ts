@@ -2,8 +2,9 @@ import { isPolyphonyError, parseDocumentId, PolyphonyError, toPolyphonyError } f
 import { assertBatch, encodeMeta, refuseAppendAt } from '../append-check.ts'
 import type { Append, AppendResult, DocumentStore, Head } from '../document-store.ts'
 import type { DataKey, DataKeys } from './data-keys.ts'
-import { entryKind, Place } from './place.ts'
+import { Place } from './place.ts'
 import { Sealer } from './sealed-value.ts'
+import { valueKind } from './value-kind.ts'
 
 /** Where the next append of a document is expected to go. */
 interface Position {
@@ -152,7 +153,7 @@ export class SealedAppender {
   }
 
   #remember(documentId: string, { incarnation, revision }: Head): void {
-    const sealer = new Sealer(new Place(entryKind, documentId, incarnation))
+    const sealer = new Sealer(new Place(valueKind.sealedEntry, documentId, incarnation))
     this.#positions.delete(documentId)
     this.#positions.set(documentId, { incarnation, sealer, revision, handed: undefined })
     if (this.#positions.size <= positionsMax) return

@@ -3,8 +3,9 @@ import type { Checkpoint, Revision } from '../document-store.ts'
 import { corrupt } from '../record.ts'
 import { sealBytes, type DataKey, type DataKeys } from './data-keys.ts'
 import { encodeFrame, readFrames } from './frames.ts'
-import { chunkKind, Place, stateVectorKind } from './place.ts'
+import { Place } from './place.ts'
 import { openValue, Sealer } from './sealed-value.ts'
+import { valueKind } from './value-kind.ts'
 
 export function sealCheckpoint(
   key: DataKey,
@@ -13,7 +14,7 @@ export function sealCheckpoint(
   checkpoint: Checkpoint,
 ): Checkpoint {
   const { revision } = checkpoint
-  const sealer = new Sealer(new Place(stateVectorKind, documentId, incarnation))
+  const sealer = new Sealer(new Place(valueKind.sealedStateVector, documentId, incarnation))
   const stateVector = sealer.seal(key, checkpoint.stateVector, revision)
   const chunks = new ChunkPlace(documentId, incarnation, revision, stateVector)
   return { revision, incarnation, stateVector, state: sealState(key, checkpoint.state, chunks) }
@@ -26,7 +27,7 @@ export async function openCheckpoint(
   checkpoint: Checkpoint,
 ): Promise<{ readonly checkpoint: Checkpoint; readonly writtenIn: string }> {
   const { revision, stateVector } = checkpoint
-  const place = { kind: stateVectorKind, documentId, revision }
+  const place = { kind: valueKind.sealedStateVector, documentId, revision }
   const { plaintext, incarnation, key } = await openValue(keys, stateVector, place, 'checkpoint')
   const chunks = new ChunkPlace(documentId, incarnation, revision, stateVector)
   const state = openState(key, checkpoint.state, chunks)
@@ -95,7 +96,7 @@ class ChunkPlace {
 
   constructor(documentId: string, incarnation: string, revision: Revision, stateVector: Uint8Array) {
     this.documentId = documentId
-    this.#place = new Place(chunkKind, documentId, incarnation)
+    this.#place = new Place(valueKind.sealedChunk, documentId, incarnation)
     this.#revision = revision
     this.#name = Buffer.from(stateVector.subarray(-16)).toString('hex')
   }

@@ -1,11 +1,12 @@
-import { isPolyphonyError } from '@polyphony/core'
+import { isPolyphonyError, PolyphonyError } from '@polyphony/core'
 import type { EntryMeta, LogEntry, NewEntry, Revision } from '../document-store.ts'
 import { corrupt } from '../record.ts'
 import type { DataKey, DataKeys } from './data-keys.ts'
-import { entryKind, Place } from './place.ts'
+import { Place } from './place.ts'
+import { headerOf, kindBytes, kindOf, valueKind } from './value-kind.ts'
 
 /*
- * An encrypted value: a byte for its kind, the incarnation it was written in (after its length in a byte), the envelope of
+ * An encrypted value: its kind (`headerOf`), the incarnation it was written in (after its length in a byte), the envelope of
  * the data key, and what `DataKey.seal` gives. Its place is authenticated with it. Plaintext of an entry: length of meta
  * (uint16, little-endian), meta, update.
  */
@@ -24,7 +25,8 @@ export class Sealer {
     if (key !== this.#key) {
       const incarnation = Buffer.from(this.#place.incarnation)
       this.#header = Buffer.concat([
-        Uint8Array.of(this.#place.kind, incarnation.length),
+        headerOf(this.#place.kind),
+        Uint8Array.of(incarnation.length),
         incarnation,
         key.envelope,
       ])
@@ -57,7 +59,7 @@ export interface OpenedValue {
 
 /**
  * Rejects with `store-corrupt`, naming document and value, when it does not authenticate: it was changed, or belongs
- * elsewhere. An unknown key is `store-failed`.
+ * elsewhere; with `store-misconfigured` when it is not encrypted at all, or under a key that is not in the ring.
  */
 export async function openValue(
   keys: DataKeys,
@@ -69,10 +71,19 @@ export async function openValue(
   }: { readonly kind: number; readonly documentId: string; readonly revision: Revision },
   what: string,
 ): Promise<OpenedValue> {
-  if (value[0] !== kind) throw corrupt({ documentId, what }, 'it was not stored by `encrypted`')
+  const found = kindOf(value)
+  if (found === undefined)
+    throw new PolyphonyError(
+      'store-misconfigured',
+      `"${documentId}" is not encrypted, and a store is encrypted as a whole or not at all: use it without encryption ` +
+        'keys, or bring its documents into a new, encrypted store.',
+      { documentId, extra: { record: what } },
+    )
+  if (found !== kind) throw corrupt({ documentId, what }, 'it is of another kind')
   try {
-    const incarnationEnd = 2 + (value[1] ?? 0)
-    const incarnation = decoder.decode(value.subarray(2, incarnationEnd))
+    const incarnationAt = kindBytes + 1
+    const incarnationEnd = incarnationAt + (value[kindBytes] ?? 0)
+    const incarnation = decoder.decode(value.subarray(incarnationAt, incarnationEnd))
     const key = await keys.find(value.subarray(incarnationEnd))
     const sealed = value.subarray(incarnationEnd + key.envelope.length)
     const plaintext = key.open(sealed, new Place(kind, documentId, incarnation).at(revision))
@@ -88,7 +99,7 @@ export async function openEntry(
   documentId: string,
   { revision, update }: LogEntry,
 ): Promise<{ readonly entry: LogEntry; readonly incarnation: string }> {
-  const place = { kind: entryKind, documentId, revision }
+  const place = { kind: valueKind.sealedEntry, documentId, revision }
   const { plaintext, incarnation } = await openValue(keys, update, place, `entry ${revision}`)
   const metaEnd = 2 + (plaintext[0] ?? 0) + 256 * (plaintext[1] ?? 0)
   // Authenticated, so it is what `sealEntry` was given.
