@@ -1,5 +1,5 @@
 import type { PolyphonyError } from '@polyphony/core'
-import type { DocumentInfo, ListQuery, Revision } from '@polyphony/storage'
+import type { DocumentInfo, HeadCondition, ListQuery, Revision } from '@polyphony/storage'
 import type { JsonView } from '@polyphony/translator'
 
 /** Who did something, as it is written into the log. */
@@ -66,7 +66,10 @@ export interface Documents {
    */
   open(documentId: string, options?: { readonly mustExist?: boolean }): Promise<DocumentHandle>
   create(documentId: string): Promise<DocumentInfo>
-  /** Deletes it, closes everybody's sessions with `document-deleted`, and leaves a tombstone. */
-  delete(documentId: string): Promise<void>
+  /**
+   * Deletes it, closes everybody's sessions with `document-deleted`, and leaves a tombstone. With a condition, in one step
+   * with looking at the head: `precondition-failed` or `incarnation-mismatch` when it is another.
+   */
+  delete(documentId: string, condition?: HeadCondition): Promise<void>
   list(query?: ListQuery): AsyncIterable<DocumentInfo>
 }

@@ -1,4 +1,4 @@
-import { isPolyphonyError, PolyphonyError } from '@polyphony/core'
+import { isPolyphonyError, PolyphonyError, type ErrorCode } from '@polyphony/core'
 import type { JsonPatch, JsonValue, JsonView, PatchResult, Version } from '@polyphony/translator'
 import { sendEmpty, sendJson } from './answer.ts'
 import { requireAccess } from './authorization.ts'
@@ -38,15 +38,18 @@ export async function putDocument(exchange: Exchange, documentId: string): Promi
   })
 }
 
-/** PATCH /v1/documents/{id}: a JSON Patch or a JSON Merge Patch, against the state now or the one its author saw. */
+/** A JSON Patch that may also splice strings. */
+const splicePatchType = 'application/vnd.polyphony.patch+json'
+
+/** PATCH /v1/documents/{id}: a JSON Patch (that may splice strings, where the media type says so) or a JSON Merge Patch, against the state now or the one its author saw. */
 export async function patchDocument(exchange: Exchange, documentId: string): Promise<void> {
   requireAccess(exchange.principal, documentId, 'write')
-  const isMerge =
-    requireMediaType(exchange, [
-      'application/json-patch+json',
-      'application/merge-patch+json',
-      'application/json',
-    ]) === 'application/merge-patch+json'
+  const mediaType = requireMediaType(exchange, [
+    'application/json-patch+json',
+    'application/merge-patch+json',
+    splicePatchType,
+    'application/json',
+  ])
   if (exchange.target.query.has('path')) {
     throw new PolyphonyError('invalid-request', 'A patch has its pointers inside; "path" is for GET and PUT.')
   }
@@ -54,7 +57,7 @@ export async function patchDocument(exchange: Exchange, documentId: string): Pro
   const expected = parseIfMatch(headers)
   const body = (await readJsonBody(exchange.request, exchange.limits)) as JsonValue
   const request = parsePatchRequest(body, {
-    isMerge,
+    isMerge: mediaType === 'application/merge-patch+json',
     anchor: headers['polyphony-anchor'],
     policy: exchange.target.query.get('policy'),
     operationsMax: exchange.limits.patchOperationsMax,
@@ -64,23 +67,32 @@ export async function patchDocument(exchange: Exchange, documentId: string): Pro
     if (expected !== undefined && expected !== '*') requireNow(view, handle, expected)
     const at = request.at === undefined ? undefined : requireVersion(request.at, handle)
     const patch = request.isMerge ? operationsOf(view, request.patch, at) : request.patch
-    return { at, result: view.apply(patch, { at, policy: request.policy }) }
+    const splices = mediaType === splicePatchType
+    return { at, result: view.apply(patch, { at, policy: request.policy, splices }) }
   })
 }
 
-/** DELETE /v1/documents/{id}. `If-Match` is looked at before, not together with, the deletion. */
+/** DELETE /v1/documents/{id}; with `If-Match` only at that version. */
 export async function deleteDocument(exchange: Exchange, documentId: string): Promise<void> {
   requireAccess(exchange.principal, documentId, 'write')
   const expected = parseIfMatch(exchange.request.headers)
   const handle = await exchange.documents.open(documentId, { mustExist: true })
-  const current = formatRevision(handle.revision, handle.incarnation)
+  const { revision, incarnation } = handle
   handle.release()
-  if (expected !== undefined && expected !== '*' && expected !== current) {
-    throw preconditionFailed(documentId, `it is at ${current}`)
+  const current = formatRevision(revision, incarnation)
+  const isExact = expected !== undefined && expected !== '*'
+  if (isExact && expected !== current) throw preconditionFailed(documentId, `it is at ${current}`, current)
+  try {
+    await exchange.documents.delete(documentId, isExact ? { expect: revision, incarnation } : {})
+  } catch (error) {
+    if (!isExact || !isPolyphonyError(error) || !headHasMoved.has(error.code)) throw error
+    throw preconditionFailed(documentId, 'somebody has changed it just now')
   }
-  await exchange.documents.delete(documentId)
   sendEmpty(exchange, 204)
 }
+
+/** How a store says that a document is not where it was expected. */
+const headHasMoved: ReadonlySet<ErrorCode> = new Set(['precondition-failed', 'incarnation-mismatch'])
 
 /** POST /v1/documents/{id}/updates: commits a Yjs update. */
 export async function postUpdate(exchange: Exchange, documentId: string): Promise<void> {
@@ -133,6 +145,7 @@ async function edit(
         ? {}
         : { applied: planned.result.applied, conflicts: planned.result.conflicts }),
       ...(outcome.replayed ? { replayed: true } : {}),
+      ...(outcome.changed || outcome.replayed ? {} : { changed: false }),
     })
   } finally {
     handle.release()

@@ -14,6 +14,7 @@ import {
   type DocumentInfo,
   type DocumentStore,
   type Bus,
+  type HeadCondition,
   type ListQuery,
   type Unsubscribe,
 } from '@polyphony/storage'
@@ -127,10 +128,10 @@ export class Rooms implements Documents {
     })
   }
 
-  async delete(documentId: string): Promise<void> {
+  async delete(documentId: string, condition?: HeadCondition): Promise<void> {
     parseDocumentId(documentId)
     await this.#exclusively(documentId, async () => {
-      await this.#options.store.delete(documentId)
+      await this.#options.store.delete(documentId, condition)
       const error = documentDeleted(documentId)
       this.#discard(documentId, error, error)
     })

@@ -150,6 +150,98 @@ export function sharedStoreTests(openNode: OpenNode, loseTail?: LoseTail): void 
     )
   })
 
+  test('of patches that name the same version on two servers exactly one is taken, and the others are told the new one', async () => {
+    const servers = [await start(), await start()]
+    await send('PUT', addressOf(servers[0]!, 'doc'), { json: { wins: [] } })
+    await until('both to have it', async () =>
+      isEqual((await send('GET', addressOf(servers[1]!, 'doc'))).body, { wins: [] }),
+    )
+    const wins: string[] = []
+    for (let round = 0; round < 15; round++) {
+      const { version } = await send('GET', addressOf(servers[round % 2]!, 'doc'))
+      await until(
+        'both to be there',
+        async () => (await send('GET', addressOf(servers[(round + 1) % 2]!, 'doc'))).version === version,
+      )
+      const answers = await Promise.all(
+        [0, 1, 0, 1].map((index, number) =>
+          send('PATCH', addressOf(servers[index]!, 'doc'), {
+            patch: [{ op: 'add', path: '/wins/-', value: `${round}.${number}` }],
+            headers: { 'if-match': `"${version}"` },
+          }),
+        ),
+      )
+      expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 412, 412, 412])
+      wins.push(`${round}.${answers.findIndex(({ status }) => status === 200)}`)
+      const lost = answers.filter(({ status }) => status === 412)
+      for (const { body } of lost)
+        expect(body).toMatchObject({
+          code: 'precondition-failed',
+          version: expect.stringContaining('.') as unknown,
+        })
+    }
+    for (const server of servers)
+      await until('every server to have what won', async () =>
+        isEqual((await send('GET', addressOf(server, 'doc'))).body, { wins }),
+      )
+  })
+
+  test('a key that comes to two servers at once is one edit, with one answer', async () => {
+    const servers = [await start(), await start()]
+    await send('PUT', addressOf(servers[0]!, 'doc'), { json: { list: [] } })
+    const editors = servers.map((server) => edit(server, 'doc'))
+    await synced(...editors)
+    for (let round = 0; round < 15; round++) {
+      for (const [index, { doc }] of editors.entries()) doc.getArray('typed').push([`${round} ${index}`])
+      const answers = await Promise.all(
+        [0, 1, 0].map((index) =>
+          send('PATCH', addressOf(servers[index]!, 'doc'), {
+            patch: [{ op: 'add', path: '/list/-', value: round }],
+            headers: { 'idempotency-key': `round-${round}` },
+          }),
+        ),
+      )
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
+      expect(new Set(answers.map(({ version }) => version)).size).toBe(1)
+      const fresh = answers.filter(({ body }) => (body as { replayed?: true }).replayed !== true)
+      expect(fresh).toHaveLength(1)
+    }
+    const list = Array.from({ length: 15 }, (_, index) => index)
+    for (const server of servers)
+      await until('every edit to be there once', async () => {
+        const { body } = await send('GET', addressOf(server, 'doc'))
+        return isEqual((body as { list: unknown }).list, list)
+      })
+  })
+
+  test('a deletion that names a version does not delete another one', async () => {
+    const [here, there] = [await start(), await start()]
+    for (let round = 0; round < 5; round++) {
+      const put = { json: { round }, headers: { 'if-none-match': '*' } }
+      const { version } = await send('PUT', addressOf(here, 'doc'), put)
+      await until(
+        'the other server to be there',
+        async () => (await send('GET', addressOf(there, 'doc'))).version === version,
+      )
+      const patch = [{ op: 'add', path: '/more', value: round }]
+      const [patched, deleted] = await Promise.all([
+        send('PATCH', addressOf(there, 'doc'), { patch }),
+        send('DELETE', addressOf(here, 'doc'), { headers: { 'if-match': `"${version}"` } }),
+      ])
+      // Whichever was first, the other one was too late; an edit that is cut off by the deletion does not know more.
+      expect([
+        [200, 412],
+        [410, 204],
+        [503, 204],
+      ]).toContainEqual([patched.status, deleted.status])
+      if (deleted.status === 412) await send('DELETE', addressOf(here, 'doc'))
+      await until(
+        'the document to be gone on both',
+        async () => (await send('GET', addressOf(there, 'doc'))).status === 410,
+      )
+    }
+  })
+
   test('presence crosses servers, and ends with its session', async () => {
     const [here, there] = [await start(), await start()]
     const [one, two] = [edit(here, 'doc'), edit(there, 'doc')]
