@@ -4,6 +4,7 @@
  * @module
  */
 export type { EngineOptions, Policy, WriteOptions } from './engine.ts'
+export { JsonCursor, type JsonStep } from './json-cursor.ts'
 export {
   isJsonArray,
   isJsonObject,
@@ -24,6 +25,7 @@ export {
   type MountKind,
   type TextMode,
 } from './mounts.ts'
+export { matchLists, type Match } from './list-match.ts'
 export { JsonMirror, patched, type MirrorEvent } from './mirror.ts'
 export { applyPatch, applyState, toJson, type OneOffOptions } from './one-off.ts'
 export type {
@@ -45,6 +47,7 @@ export {
   type RevisionLogOptions,
 } from './revision-log.ts'
 export { seed } from './seed.ts'
+export { diffText, type TextEdit } from './text-diff.ts'
 export { Version, advance, compareVersions, equals, parseVersion, type OwnEdits } from './version.ts'
 export {
   JsonView,

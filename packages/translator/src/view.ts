@@ -3,6 +3,7 @@ import type * as Y from 'yjs'
 import type { Address } from './address.ts'
 import { diff } from './diff.ts'
 import { Engine, type EngineOptions, type Policy, type Written } from './engine.ts'
+import { JsonCursor } from './json-cursor.ts'
 import { jsonEquals, type JsonValue } from './json-value.ts'
 import { live, type Moment } from './moment.ts'
 import type { Node } from './overlay.ts'
@@ -12,6 +13,7 @@ import { projectDocument } from './project.ts'
 import { Retention, type RetainOptions } from './retention.ts'
 import { RevisionLog, toIdSet } from './revision-log.ts'
 import { createScene, follow, rootNode } from './scene.ts'
+import { documentSource, nodeSource } from './sources.ts'
 import { Version } from './version.ts'
 import { clockOf, kindOf } from './yjs.ts'
 
@@ -74,6 +76,8 @@ export class JsonView {
   /** Transactions that the view has taken in. */
   readonly #followed = new WeakSet<Y.Transaction>()
   #changed = false
+  /** Counts what may change the meaning of a version. */
+  #changes = 0
 
   constructor(doc: Y.Doc, options: JsonViewOptions = {}) {
     this.doc = doc
@@ -95,6 +99,7 @@ export class JsonView {
       this.#stop.push(
         this.#log.onRecord(() => {
           this.#changed = true
+          this.#changes += 1
           this.#settle()
         }),
       )
@@ -128,12 +133,28 @@ export class JsonView {
   read({ pointer = '', at }: ReadOptions = {}): JsonValue {
     const moment = this.#readable(at)
     if (pointer === '') return projectDocument(this.doc, this.#engine.layout, moment)
-    const node = this.#follow(tokensOf(pointer), moment)
-    if (node === undefined)
-      throw new PolyphonyError('pointer-not-found', `There is nothing at "${pointer}"`, {
-        extra: { pointer },
-      })
-    return node.toJson()
+    return this.#nodeAt(pointer, moment).toJson()
+  }
+
+  /**
+   * The same as `read`, to be walked through step by step: a large state is so never in memory as a whole, and others get
+   * their turn. The version, which is what is there now unless `at` says otherwise, has to be readable until the end:
+   * `next` throws `revision-expired` once it is not, and with `doc.gc` on that is with the first change.
+   */
+  cursor({ pointer = '', at = this.version }: ReadOptions = {}): JsonCursor {
+    let moment = this.#readable(at)
+    let changes = this.#changes
+    const source =
+      pointer === ''
+        ? documentSource(this.doc, this.#engine.layout, moment)
+        : nodeSource(this.#nodeAt(pointer, moment), this.#engine.layout.textsAt(tokensOf(pointer)))
+    return new JsonCursor(source, () => {
+      if (changes !== this.#changes) {
+        moment = this.#readable(at)
+        changes = this.#changes
+      }
+      return moment
+    })
   }
 
   /**
@@ -247,6 +268,12 @@ export class JsonView {
     return isWhole ? [{ op: 'replace', path: '', value: now.toJson() }] : relative(patch, part)
   }
 
+  #nodeAt(pointer: string, moment: Moment): Node {
+    const node = this.#follow(tokensOf(pointer), moment)
+    if (node !== undefined) return node
+    throw new PolyphonyError('pointer-not-found', `There is nothing at "${pointer}"`, { extra: { pointer } })
+  }
+
   #follow(tokens: readonly string[], moment: Moment): Node | undefined {
     return follow(
       rootNode(createScene(this.doc, moment, this.#engine.positions), this.doc, this.#engine.layout, false),
@@ -318,6 +345,7 @@ export class JsonView {
 
   #onTransaction(transaction: Y.Transaction): void {
     this.#followed.add(transaction)
+    this.#changes += 1
     const { beforeState, afterState, deleteSet } = transaction
     const clocks = new Map<number, number>()
     for (const [client, end] of afterState) if (beforeState.get(client) !== end) clocks.set(client, end)
