@@ -20,7 +20,7 @@ const depthMax = 1_000
 
 /** The whole JSON of a document. O(size of the document at the moment). */
 export function projectDocument(doc: Y.Doc, layout: Layout, moment: Moment = live): JsonObject {
-  return sorted(mountEntries(doc, layout, layout.top, layout.texts, moment))
+  return projectPoint(doc, layout, layout.top, layout.texts, moment)
 }
 
 /** The JSON of what is mounted at a point and below. */
@@ -32,8 +32,7 @@ function projectMount(
   moment: Moment,
 ): JsonValue {
   const { mount } = point
-  if (mount === undefined || mount.kind === 'map')
-    return sorted(mountEntries(doc, layout, point, rules, moment))
+  if (mount === undefined || mount.kind === 'map') return projectPoint(doc, layout, point, rules, moment)
   return projectRoot(mountedRoot(doc, mount), mountedKind(mount), rules, moment)
 }
 
@@ -188,31 +187,30 @@ export function isKnown(root: YType, moment: Moment): boolean {
   return false
 }
 
-function mountEntries(
+function projectPoint(
   doc: Y.Doc,
   layout: Layout,
   point: MountPoint,
   rules: TextRules,
   moment: Moment,
-): Map<string, JsonValue> {
-  const entries = new Map<string, JsonValue>()
+): JsonObject {
   const root = point.mount === undefined ? undefined : mountedRoot(doc, point.mount)
-  if (root !== undefined) {
-    const own = projectType(root, 'map', rules, moment) as JsonObject
-    for (const key of Object.keys(own)) entries.set(key, own[key] ?? null)
-  }
+  const own = root === undefined ? {} : (projectType(root, 'map', rules, moment) as JsonObject)
+  const others = new Map<string, JsonValue>()
   if (point === layout.top) {
     for (const [name, auto, kind] of layout.autoRoots(doc)) {
-      if (isKnown(auto, moment)) entries.set(name, projectRoot(auto, kind, stepTexts(rules, name), moment))
+      if (isKnown(auto, moment)) others.set(name, projectRoot(auto, kind, stepTexts(rules, name), moment))
     }
   }
   for (const [token, child] of point.children)
-    entries.set(token, projectMount(doc, layout, child, stepTexts(rules, token), moment))
-  return entries
+    others.set(token, projectMount(doc, layout, child, stepTexts(rules, token), moment))
+  return others.size === 0 ? own : merged(own, others)
 }
 
-function sorted(entries: ReadonlyMap<string, JsonValue>): JsonObject {
+/** Members of both, sorted; `others` win. */
+function merged(own: JsonObject, others: ReadonlyMap<string, JsonValue>): JsonObject {
   const object: Record<string, JsonValue> = {}
-  for (const key of [...entries.keys()].toSorted()) object[key] = entries.get(key) ?? null
+  for (const key of new Set([...Object.keys(own), ...others.keys()].toSorted()))
+    object[key] = others.get(key) ?? own[key] ?? null
   return object
 }

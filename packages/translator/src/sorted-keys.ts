@@ -1,4 +1,4 @@
-const runKeys = 4_096
+const runKeys = 1_024
 
 /**
  * The keys of a map in order, for maps so large that sorting them at once takes long: runs of them are sorted one by one
