@@ -41,7 +41,10 @@ export async function putDocument(exchange: Exchange, documentId: string): Promi
 /** A JSON Patch that may also splice strings. */
 const splicePatchType = 'application/vnd.polyphony.patch+json'
 
-/** PATCH /v1/documents/{id}: a JSON Patch (that may splice strings, where the media type says so) or a JSON Merge Patch, against the state now or the one its author saw. */
+/**
+ * PATCH /v1/documents/{id}: a JSON Patch (with splices of strings, where the media type says so) or a JSON Merge Patch,
+ * against the state now or the one its author saw.
+ */
 export async function patchDocument(exchange: Exchange, documentId: string): Promise<void> {
   requireAccess(exchange.principal, documentId, 'write')
   const mediaType = requireMediaType(exchange, [

@@ -169,6 +169,32 @@ describe('PUT', () => {
 })
 
 describe('PATCH', () => {
+  test('splices of strings, for those who say so', async () => {
+    const { version } = await put('a', { text: 'one two 😀' })
+    await patch('a', [{ op: 'replace', path: '/text', value: 'zero one two 😀' }])
+    const splice = { op: 'splice', path: '/text', index: 4, remove: 3, insert: '2' }
+    const sendSplice = (type: string, operation: unknown) =>
+      send('PATCH', server.address('a'), {
+        type,
+        body: JSON.stringify([operation]),
+        headers: { 'polyphony-anchor': version! },
+      })
+    const spliceType = 'application/vnd.polyphony.patch+json'
+    expect(await sendSplice('application/json-patch+json', splice)).toMatchObject({ status: 422 })
+    expect(await sendSplice(spliceType, { ...splice, index: 9, remove: 0 })).toMatchObject({
+      status: 422,
+      body: { code: 'invalid-patch', index: 0 },
+    })
+    expect(await sendSplice(spliceType, splice)).toMatchObject({ status: 200 })
+    expect((await send('GET', server.address('a'))).body).toEqual({ text: 'one 2 😀' })
+  })
+
+  test('tells when there was nothing to do', async () => {
+    await put('a', { n: 1 })
+    const again = await patch('a', [{ op: 'replace', path: '/n', value: 1 }])
+    expect(again.body).toMatchObject({ applied: 1, changed: false })
+  })
+
   test('a JSON Patch creates, changes and tells the version', async () => {
     const first = await patch('a', [{ op: 'add', path: '/list', value: [] }])
     expect(first).toMatchObject({ status: 200, body: { applied: 1, conflicts: [], version: first.version } })

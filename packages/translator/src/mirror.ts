@@ -1,5 +1,5 @@
 import { assert } from '@polyphony/core'
-import { isJsonArray, type JsonValue } from './json-value.ts'
+import { isJsonArray, type JsonArray, type JsonObject, type JsonValue } from './json-value.ts'
 import type { SplicePatch, TextSplice } from './patch.ts'
 import { parsePointer } from './pointer.ts'
 import type { Version } from './version.ts'
@@ -75,11 +75,16 @@ export class JsonMirror {
 
 /**
  * Applies a patch that `JsonView.diff` made, with splices or without: a new value that shares everything with the old one that the patch does not
- * mention. O(operations * depth), plus the copies of the containers on the way.
+ * mention. O(operations * depth), plus the copies of the containers on the way. `onCopy` is told of each of these once it
+ * is done.
  */
-export function patched(value: JsonValue, patch: SplicePatch): JsonValue {
+export function patched(
+  value: JsonValue,
+  patch: SplicePatch,
+  onCopy: (container: JsonArray | JsonObject) => void = () => undefined,
+): JsonValue {
   /** Containers that this call has copied, and may therefore change. */
-  const own = new WeakSet<object>()
+  const own = new Set<object>()
   const owned = (container: JsonValue | undefined): JsonValue[] | Record<string, JsonValue> => {
     assert(typeof container === 'object' && container !== null, 'a patch leads through objects and arrays')
     if (own.has(container)) return container as JsonValue[]
@@ -114,6 +119,7 @@ export function patched(value: JsonValue, patch: SplicePatch): JsonValue {
     else if (operation.op === 'splice') container[last] = spliced(container[last], operation)
     else if ('value' in operation) container[last] = operation.value
   }
+  for (const container of own) onCopy(container as JsonArray | JsonObject)
   return root
 }
 

@@ -90,11 +90,11 @@ function rebaseArray(base: JsonArray, mine: JsonArray, theirs: JsonArray, wins: 
     }
     insertUpTo(baseIndex)
     const own = inMine.get(baseIndex)
-    if (own !== undefined)
-      result.push(rebaseJson(base[baseIndex] ?? null, mine[own] ?? null, element, wins))
+    if (own !== undefined) result.push(rebaseJson(base[baseIndex] ?? null, mine[own] ?? null, element, wins))
   }
   insertUpTo(base.length)
-  const isSame = result.length === theirs.length && result.every((element, index) => element === theirs[index])
+  const isSame =
+    result.length === theirs.length && result.every((element, index) => element === theirs[index])
   return isSame ? theirs : result
 }
 

@@ -1,4 +1,10 @@
-import { isJsonArray, isJsonObject, type JsonArray, type JsonObject, type JsonValue } from '@polyphony/translator'
+import {
+  isJsonArray,
+  isJsonObject,
+  type JsonArray,
+  type JsonObject,
+  type JsonValue,
+} from '@polyphony/translator'
 
 /**
  * Makes values that are frozen and share what is equal: code that compares by identity (React, the AG-UI subscribers)

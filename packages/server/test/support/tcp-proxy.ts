@@ -11,15 +11,16 @@ export interface TcpProxy {
   close(): Promise<void>
 }
 
-/** `rewrite` may change what the server sends, piece by piece, but not its length. */
+/** `rewrite` may change what the server sends, piece by piece, but not its length. `port` 0: any free one. */
 export async function startProxy(
   target: string,
   rewrite: (piece: Buffer) => Buffer = (piece) => piece,
+  port = 0,
 ): Promise<TcpProxy> {
-  const { hostname, port } = new URL(target)
+  const { hostname, port: targetPort } = new URL(target)
   const pairs = new Set<{ readonly inner: Socket; readonly outer: Socket }>()
   const server = createServer((outer) => {
-    const inner = connect({ host: hostname, port: Number(port) })
+    const inner = connect({ host: hostname, port: Number(targetPort) })
     const pair = { inner, outer }
     pairs.add(pair)
     outer.pipe(inner)
@@ -35,7 +36,7 @@ export async function startProxy(
       })
     }
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     cut() {

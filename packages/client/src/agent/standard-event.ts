@@ -1,0 +1,34 @@
+import { EventType, type BaseEvent } from '@ag-ui/client'
+import {
+  isJsonArray,
+  isJsonObject,
+  parsePointer,
+  type JsonValue,
+  type SplicePatch,
+} from '@polyphony/translator'
+import { spliceEventName } from './state-reader.ts'
+
+/**
+ * The event as every subscriber understands it. A delta with splices becomes a STATE_DELTA that replaces the strings, as
+ * they are in `state` after it: no more than a reference to each.
+ */
+export function standardEvent(event: BaseEvent, state: JsonValue): BaseEvent {
+  const { name, value, ...rest } = event as BaseEvent & { readonly name?: unknown; readonly value?: unknown }
+  if (name !== spliceEventName) return event
+  const delta = (value as SplicePatch).map((operation) =>
+    operation.op === 'splice'
+      ? { op: 'replace', path: operation.path, value: valueAt(state, operation.path) }
+      : operation,
+  )
+  return { ...rest, type: EventType.STATE_DELTA, delta } as BaseEvent
+}
+
+/** Pointers in deltas are those of the state that they lead to. */
+function valueAt(state: JsonValue, pointer: string): JsonValue {
+  let value: JsonValue | undefined = state
+  for (const token of parsePointer(pointer)) {
+    if (isJsonArray(value)) value = value[Number(token)]
+    else value = isJsonObject(value) ? value[token] : undefined
+  }
+  return value ?? null
+}
