@@ -15,3 +15,4 @@ export { limitTable, resolveLimits, type LimitName, type Limits } from './limits
 export { silentLogger, type Logger } from './logger.ts'
 export { systemRandom, type Random } from './random.ts'
 export { silentTelemetry, type Telemetry } from './telemetry.ts'
+export { inSlices, startSlices, Turns, type SlicedWork } from './slices.ts'

@@ -1,16 +1,16 @@
-import type { Clock, Logger, Telemetry } from '@polyphony/core'
+import { inSlices, type Logger, type SlicedWork, type Telemetry, type Turns } from '@polyphony/core'
 import { encodeUpdateSeries, type DocumentStore } from '@polyphony/storage'
 import { BaseState } from './base-state.ts'
 import type { Compactor } from './compaction.ts'
 import { LogPiece } from './log-piece.ts'
 import type { Room } from './room.ts'
-import { inSlices, updateCostUs, type SlicedWork } from './slices.ts'
 import type { StatePiece } from './state-pieces.ts'
+import { updateCostUs } from './update-cost.ts'
 
 export interface CheckpointerOptions {
   readonly store: DocumentStore
   readonly compactor: Compactor
-  readonly clock: Clock
+  readonly turns: Turns
   readonly logger: Logger
   readonly telemetry: Telemetry
 }
@@ -50,7 +50,7 @@ export class Checkpointer {
   }
 
   async #make(room: Room): Promise<void> {
-    const { store, compactor, clock, logger, telemetry } = this.#options
+    const { store, compactor, turns, logger, telemetry } = this.#options
     const { incarnation } = room
     const startedAt = performance.now()
     const { tail } = room.log
@@ -64,7 +64,7 @@ export class Checkpointer {
       const state = encodeUpdateSeries(pieces.map(({ update }) => update))
       await store.checkpoint(room.documentId, { revision, incarnation, stateVector, state })
       this.#notBefore.delete(room)
-      const next = new BaseState(revision, await inSlices(logPiecesOf(pieces), clock))
+      const next = new BaseState(revision, await inSlices(logPiecesOf(pieces), turns))
       // Another node's checkpoint may have been taken over meanwhile.
       if (!room.isClosed && revision > room.log.base.revision) room.base.replace(next)
       telemetry.observe('polyphony_checkpoint_duration_ms', performance.now() - startedAt)

@@ -1,4 +1,4 @@
-import { IdSet, PolyphonyError, silentLogger, silentTelemetry, resolveLimits } from '@polyphony/core'
+import { IdSet, PolyphonyError, silentLogger, silentTelemetry, resolveLimits, Turns } from '@polyphony/core'
 import type { JsonView } from '@polyphony/translator'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { SeededRandom } from '../test/simulation/seeded-random.ts'
@@ -29,6 +29,7 @@ describe('ReplicaKeeper', () => {
       log,
       base: { load: async () => undefined, use: () => undefined },
       clock,
+      turns: new Turns(clock),
       logger: silentLogger,
       telemetry: silentTelemetry,
       clientId: () => clientId,

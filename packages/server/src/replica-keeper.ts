@@ -1,10 +1,12 @@
 import {
   assert,
+  startSlices,
   type Clock,
   type IdSet,
   type Logger,
   type PolyphonyError,
   type Telemetry,
+  type Turns,
 } from '@polyphony/core'
 import type { JsonView, JsonViewOptions } from '@polyphony/translator'
 import type { BaseKeeper } from './base-keeper.ts'
@@ -12,12 +14,12 @@ import type { CommittedEntry, DocumentLog } from './document-log.ts'
 import type { Increment } from './frontier.ts'
 import { OvertakenError, type EditCondition, type GuardedBatch } from './guarded-batch.ts'
 import { Replica } from './replica.ts'
-import { startSlices } from './slices.ts'
 
 export interface ReplicaKeeperOptions {
   readonly log: DocumentLog
   readonly base: Pick<BaseKeeper, 'load' | 'use'>
   readonly clock: Clock
+  readonly turns: Turns
   readonly logger: Logger
   readonly telemetry: Telemetry
   readonly clientId: () => number
@@ -248,7 +250,7 @@ export class ReplicaKeeper {
   }
 
   #make(): void {
-    const { log, base, clock, clientId, projection, onImpliedDeletes } = this.#options
+    const { log, base, clock, turns, clientId, projection, onImpliedDeletes } = this.#options
     let isCancelled = false
     this.#cancelMaking = () => (isCancelled = true)
     const failed = (error: unknown): void => {
@@ -276,7 +278,7 @@ export class ReplicaKeeper {
           projection,
           onImpliedDeletes,
         }),
-        clock,
+        turns,
         { done: (replica) => this.#made(replica), failed },
       )
       if (this.#replica === undefined && this.#cancelMaking !== undefined) this.#cancelMaking = cancel

@@ -1,10 +1,10 @@
-import { assert, IdSet, type Clock } from '@polyphony/core'
+import { assert, IdSet, type Clock, type SlicedWork } from '@polyphony/core'
 import { JsonView, RevisionLog, type JsonViewOptions } from '@polyphony/translator'
 import * as Y from 'yjs'
 import type { CommittedEntry } from './document-log.ts'
 import type { Increment } from './frontier.ts'
 import type { LogPiece } from './log-piece.ts'
-import { updateCostUs, type SlicedWork } from './slices.ts'
+import { updateCostUs } from './update-cost.ts'
 
 /** The origin of transactions that bring committed entries into a replica. */
 export const committedOrigin = Symbol('committed')

@@ -1,4 +1,4 @@
-import type { Clock, Limits, Logger, PolyphonyError, Random, Telemetry } from '@polyphony/core'
+import type { Clock, Limits, Logger, PolyphonyError, Random, Telemetry, Turns } from '@polyphony/core'
 import type { DocumentStore, EntryMeta } from '@polyphony/storage'
 import type { JsonViewOptions } from '@polyphony/translator'
 import type { Committer } from './committer.ts'
@@ -8,6 +8,8 @@ export interface RoomOptions {
   readonly documentId: string
   readonly committer: Committer
   readonly clock: Clock
+  /** For what takes long: loading a large document, making its replica. */
+  readonly turns: Turns
   readonly random: Random
   readonly limits: Limits
   readonly logger: Logger

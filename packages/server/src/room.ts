@@ -1,4 +1,4 @@
-import { assert, type PolyphonyError } from '@polyphony/core'
+import { assert, inSlices, type SlicedWork, type PolyphonyError } from '@polyphony/core'
 import { encodeMeta, type EntryMeta, type LogEntry, type NewEntry } from '@polyphony/storage'
 import type { JsonView } from '@polyphony/translator'
 import { AwarenessFeed } from './awareness-feed.ts'
@@ -22,8 +22,8 @@ import { outcomeUnknown, roomBroken, storeSilent, storeUnavailable } from './roo
 import type { RoomOptions, RoomState } from './room-options.ts'
 import { deliveredEntry, type RoomSession } from './room-session.ts'
 import { ServerEdits } from './server-edits.ts'
-import { inSlices, updateCostUs, type SlicedWork } from './slices.ts'
 import { formatRevision } from './version-token.ts'
+import { updateCostUs } from './update-cost.ts'
 import { WaitingCalls } from './waiting-calls.ts'
 
 /**
@@ -65,7 +65,7 @@ export class Room implements CommitSource {
   /** Takes over what `state` holds. What is large is taken in by slices. */
   static async open(options: RoomOptions, state: RoomState): Promise<Room> {
     const room = new Room(options, state)
-    await inSlices(room.#load(state), options.clock)
+    await inSlices(room.#load(state), options.turns)
     return room
   }
 

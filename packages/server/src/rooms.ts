@@ -2,6 +2,7 @@ import {
   PolyphonyError,
   parseDocumentId,
   toPolyphonyError,
+  Turns,
   type Clock,
   type Limits,
   type Logger,
@@ -65,6 +66,7 @@ export class Rooms implements Documents {
   readonly #options: RoomsOptions
   readonly #checkpointer: Checkpointer
   readonly #residents: ResidentStates
+  readonly #turns: Turns
   readonly #open = new Map<string, OpenRoom>()
   readonly #loading = new Map<string, Promise<OpenRoom>>()
   /** The last of the tasks that must not overlap, for each document that has one. */
@@ -75,7 +77,8 @@ export class Rooms implements Documents {
   constructor(options: RoomsOptions) {
     this.#options = options
     this.committer = new Committer(options)
-    this.#checkpointer = new Checkpointer(options)
+    this.#turns = new Turns(options.clock)
+    this.#checkpointer = new Checkpointer({ ...options, turns: this.#turns })
     this.#residents = new ResidentStates({ ...options, bytesMax: options.limits.checkpointMemoryBytesMax })
     this.#processId = options.random.uint32()
   }
@@ -254,6 +257,7 @@ export class Rooms implements Documents {
         ...this.#options,
         documentId,
         residents: this.#residents,
+        turns: this.#turns,
         committer: this.committer,
         projection: projection(documentId),
         isShared: store.subscribe !== undefined,
