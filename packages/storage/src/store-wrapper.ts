@@ -114,7 +114,7 @@ export async function followDecoded(
   const hear: LogListener = (entries, incarnation) =>
     enqueue(async () => {
       const decoded = await decode(entries, incarnation)
-      if (!stopped) listener(decoded, incarnation)
+      if (!stopped && decoded.length > 0) listener(decoded, incarnation)
     })
   const unsubscribe = await subscribe(documentId, after, hear, {
     ...options,

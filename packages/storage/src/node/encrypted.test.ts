@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { MemoryDisk, MemoryStore, SharedMemoryStore, type DocumentStore, type LogEntry } from '../index.ts'
+import {
+  MemoryDisk,
+  MemoryStore,
+  SharedMemoryStore,
+  type DocumentStore,
+  type LogEntry,
+  type NewEntry,
+} from '../index.ts'
 import {
   appendTo,
   chunksOf,
@@ -26,6 +33,10 @@ function flipped(bytes: Uint8Array, bit: number): Uint8Array {
   const copy = bytes.slice()
   copy[bit >> 3] = (copy[bit >> 3] ?? 0) ^ (1 << (bit & 7))
   return copy
+}
+
+async function appendSingly(store: DocumentStore, documentId: string, entries: readonly NewEntry[]) {
+  for (const entry of entries) await appendTo(store, documentId, [entry])
 }
 
 const corrupt = { code: 'store-corrupt' }
@@ -73,8 +84,12 @@ describe('encrypted: every change is noticed', () => {
 
   it('an entry at another place, in another document, or in place of another', async () => {
     const { plain, tampered, store } = open()
-    await appendTo(store, 'doc', [sampleEntry('to Bob: 10'), sampleEntry('to Eve: 99'), sampleEntry('end')])
-    await appendTo(store, 'other', sampleEntries(3))
+    await appendSingly(store, 'doc', [
+      sampleEntry('to Bob: 10'),
+      sampleEntry('to Eve: 99'),
+      sampleEntry('end'),
+    ])
+    await appendSingly(store, 'other', sampleEntries(3))
     const { entries } = await readAll(plain, 'doc')
     const foreign = await readAll(plain, 'other')
     const replacing = (source: readonly LogEntry[], from: number) => (entry: LogEntry) =>
@@ -93,11 +108,11 @@ describe('encrypted: every change is noticed', () => {
 
   it('an entry from before the document was deleted and created again', async () => {
     const { plain, tampered, store } = open()
-    await appendTo(store, 'doc', sampleEntries(3, 'old'))
+    await appendSingly(store, 'doc', sampleEntries(3, 'old'))
     const old = await readAll(plain, 'doc')
     await store.delete('doc')
     await store.create('doc')
-    await appendTo(store, 'doc', sampleEntries(3, 'new'))
+    await appendSingly(store, 'doc', sampleEntries(3, 'new'))
     for (const revision of [2, 3]) {
       tampered.tamperEntries((entry) =>
         entry.revision === revision ? (old.entries[revision - 1] ?? entry) : entry,

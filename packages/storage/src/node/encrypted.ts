@@ -12,13 +12,14 @@ import type {
   ReadRange,
   Unsubscribe,
 } from '../document-store.ts'
+import { overtakenRead } from '../overtaken-read.ts'
 import { followDecoded, StoreWrapper, type Subscribe, type SubscribeCall } from '../store-wrapper.ts'
 import { DataKeys } from './data-keys.ts'
-import { openCheckpoint, sealCheckpoint } from './sealed-checkpoint.ts'
+import { sealCheckpoint } from './sealed-checkpoint.ts'
 import type { KeyProvider } from './key-ring.ts'
-import { LifeOrder } from './life-order.ts'
 import { SealedAppender } from './sealed-appender.ts'
-import { openEntry } from './sealed-value.ts'
+import { groupEntriesMax } from './sealed-entries.ts'
+import { SealedLog } from './sealed-log.ts'
 
 /**
  * Encrypts updates, authors and checkpoints with AES-256-GCM before the store inside sees them.
@@ -56,12 +57,15 @@ class EncryptedStore extends StoreWrapper {
     return this.#appender.append(batch)
   }
 
-  override async *read(documentId: string, range?: ReadRange): AsyncIterable<Checkpoint | LogEntry> {
+  override async *read(documentId: string, range: ReadRange = {}): AsyncIterable<Checkpoint | LogEntry> {
     const head = await this.inner.head(documentId)
-    const lives = new LifeOrder(documentId, head?.incarnation)
+    const log = new SealedLog(this.#keys, documentId, { after: range.after, newest: head?.incarnation })
     try {
-      for await (const item of this.inner.read(documentId, range))
-        yield await this.#open(documentId, item, lives)
+      for await (const item of this.inner.read(documentId, range)) {
+        if (isCheckpoint(item)) yield await log.openCheckpoint(item)
+        else yield* await log.open(item)
+      }
+      yield* this.#readWaiting(documentId, log)
     } catch (error) {
       if (isPolyphonyError(error) && error.code === 'store-corrupt')
         await this.#assertSameLife(documentId, head)
@@ -82,32 +86,27 @@ class EncryptedStore extends StoreWrapper {
   }
 
   protected override follow(subscribe: Subscribe, call: SubscribeCall): Promise<Unsubscribe> {
-    let lives: LifeOrder | undefined
+    let log: SealedLog | undefined
     return followDecoded(subscribe, call, async (entries, incarnation) => {
-      lives ??= new LifeOrder(call.documentId, incarnation)
+      log ??= new SealedLog(this.#keys, call.documentId, { after: call.after, newest: incarnation })
       const opened: LogEntry[] = []
-      for (const sealed of entries) {
-        const { entry, incarnation: writtenIn } = await openEntry(this.#keys, call.documentId, sealed)
-        lives.see(writtenIn, `entry ${entry.revision}`)
-        opened.push(entry)
-      }
+      for (const sealed of entries) opened.push(...(await log.open(sealed)))
       return opened
     })
   }
 
-  async #open(
-    documentId: string,
-    item: Checkpoint | LogEntry,
-    lives: LifeOrder,
-  ): Promise<Checkpoint | LogEntry> {
-    if (isCheckpoint(item)) {
-      const { checkpoint, writtenIn } = await openCheckpoint(this.#keys, documentId, item)
-      lives.see(writtenIn, 'checkpoint')
-      return checkpoint
+  /** A range may end within a group: what of it was asked for is in an entry behind its end. */
+  async *#readWaiting(documentId: string, log: SealedLog): AsyncIterable<LogEntry> {
+    const upTo = log.waitingAt
+    if (upTo === undefined) return
+    const range = { after: upTo, upTo: upTo + groupEntriesMax }
+    for await (const item of this.inner.read(documentId, range)) {
+      if (isCheckpoint(item)) throw overtakenRead(documentId)
+      const opened = await log.open(item)
+      yield* opened.filter(({ revision }) => revision <= upTo)
+      if (log.waitingAt === undefined) return
     }
-    const { entry, incarnation } = await openEntry(this.#keys, documentId, item)
-    lives.see(incarnation, `entry ${entry.revision}`)
-    return entry
+    log.end()
   }
 
   /** What looks like damage may be a document that was created again while it was read. */

@@ -2,14 +2,12 @@ import { isPolyphonyError, parseDocumentId, PolyphonyError, toPolyphonyError } f
 import { assertBatch, encodeMeta, refuseAppendAt } from '../append-check.ts'
 import type { Append, AppendResult, DocumentStore, Head } from '../document-store.ts'
 import type { DataKey, DataKeys } from './data-keys.ts'
-import { Place } from './place.ts'
-import { Sealer } from './sealed-value.ts'
-import { valueKind } from './value-kind.ts'
+import { EntrySealer } from './sealed-entries.ts'
 
 /** Where the next append of a document is expected to go. */
 interface Position {
   readonly incarnation: string
-  readonly sealer: Sealer
+  readonly sealer: EntrySealer
   revision: number
   /** The last append that was handed on for a place counted here. */
   handed: Promise<unknown> | undefined
@@ -153,7 +151,7 @@ export class SealedAppender {
   }
 
   #remember(documentId: string, { incarnation, revision }: Head): void {
-    const sealer = new Sealer(new Place(valueKind.sealedEntry, documentId, incarnation))
+    const sealer = new EntrySealer(documentId, incarnation)
     this.#positions.delete(documentId)
     this.#positions.set(documentId, { incarnation, sealer, revision, handed: undefined })
     if (this.#positions.size <= positionsMax) return
@@ -167,13 +165,10 @@ export class SealedAppender {
 /** Takes the next places of the document, and encrypts for them. */
 function sealAppend(key: DataKey, { append, metas }: Open, position: Position): Append {
   const { incarnation, revision: expect, sealer } = position
-  const entries = append.entries.map((entry, at) =>
-    sealer.sealEntry(key, entry, metas[at] ?? noMeta, ++position.revision),
-  )
+  const entries = sealer.seal(key, append.entries, metas, expect + 1)
+  position.revision += entries.length
   return { documentId: append.documentId, entries, expect, incarnation }
 }
-
-const noMeta = new Uint8Array()
 
 /** Nobody knows what became of any of them. */
 function failedAsAWhole(error: unknown, batch: readonly Append[]): readonly AppendResult[] {

@@ -1,17 +1,16 @@
 import { isPolyphonyError, PolyphonyError } from '@polyphony/core'
-import type { EntryMeta, LogEntry, NewEntry, Revision } from '../document-store.ts'
+import type { Revision } from '../document-store.ts'
 import { corrupt } from '../record.ts'
 import type { DataKey, DataKeys } from './data-keys.ts'
 import { Place } from './place.ts'
-import { headerOf, kindBytes, kindOf, valueKind } from './value-kind.ts'
+import { headerOf, kindBytes, kindOf } from './value-kind.ts'
 
 /*
  * An encrypted value: its kind (`headerOf`), the incarnation it was written in (after its length in a byte), the envelope of
- * the data key, and what `DataKey.seal` gives. Its place is authenticated with it. Plaintext of an entry: length of meta
- * (uint16, little-endian), meta, update.
+ * the data key, and what `DataKey.seal` gives. Its place is authenticated with it.
  */
 
-/** Seals values of one place. Keeps what they have in common. */
+/** Seals values of one kind of one document. Keeps what they have in common. */
 export class Sealer {
   readonly #place: Place
   #key: DataKey | undefined
@@ -33,21 +32,6 @@ export class Sealer {
       this.#key = key
     }
     return key.seal(plaintext, this.#place.at(revision), this.#header)
-  }
-
-  /** Everything of an entry but its time and place is hidden, who made it included. `meta` is its JSON. */
-  sealEntry(key: DataKey, entry: NewEntry, meta: Uint8Array, revision: Revision): NewEntry {
-    const { update } = entry
-    const length = 2 + meta.length + update.length
-    const plaintext = length <= scratch.length ? scratch.subarray(0, length) : new Uint8Array(length)
-    plaintext[0] = meta.length
-    plaintext[1] = meta.length >> 8
-    plaintext.set(meta, 2)
-    plaintext.set(update, 2 + meta.length)
-    return {
-      update: this.seal(key, plaintext, revision),
-      meta: { author: '', committedAtMs: entry.meta.committedAtMs },
-    }
   }
 }
 
@@ -94,19 +78,4 @@ export async function openValue(
   }
 }
 
-export async function openEntry(
-  keys: DataKeys,
-  documentId: string,
-  { revision, update }: LogEntry,
-): Promise<{ readonly entry: LogEntry; readonly incarnation: string }> {
-  const place = { kind: valueKind.sealedEntry, documentId, revision }
-  const { plaintext, incarnation } = await openValue(keys, update, place, `entry ${revision}`)
-  const metaEnd = 2 + (plaintext[0] ?? 0) + 256 * (plaintext[1] ?? 0)
-  // Authenticated, so it is what `sealEntry` was given.
-  const meta = JSON.parse(decoder.decode(plaintext.subarray(2, metaEnd))) as EntryMeta
-  return { entry: { revision, update: plaintext.subarray(metaEnd), meta }, incarnation }
-}
-
-// Used within one turn only.
-const scratch = new Uint8Array(16 << 10)
 const decoder = new TextDecoder()

@@ -10,6 +10,10 @@ export const valueKind = {
   sealedStateVector: 2,
   /** Only a name for what is authenticated: the chunks of a state are frames. */
   sealedChunk: 3,
+  /** Several entries, stored in place of the last of them. */
+  sealedGroup: 4,
+  /** An entry that is in the group that follows. */
+  sealedMember: 5,
   /** Length (uint32, little-endian) and brotli. */
   brotli: 16,
   /** A value that itself begins like one of these. */
@@ -35,5 +39,5 @@ export function headerOf(kind: number): Uint8Array {
 
 export function isSealed(value: Uint8Array): boolean {
   const kind = kindOf(value)
-  return kind === valueKind.sealedEntry || kind === valueKind.sealedStateVector
+  return kind !== undefined && kind <= valueKind.sealedMember
 }
