@@ -2,7 +2,7 @@ import { systemRandom } from '@polyphony/core'
 import type { Conflict, SplicePatch } from '@polyphony/translator'
 import { Backoff } from '../backoff.ts'
 import { HttpError } from './event-stream.ts'
-import { HeldState, type TakeResult } from './held-state.ts'
+import type { HeldState, TakeResult } from './held-state.ts'
 import {
   sendPatch,
   type PatchOptions,

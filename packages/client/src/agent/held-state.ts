@@ -1,4 +1,4 @@
-import { patched, type JsonValue, type SplicePatch } from '@polyphony/translator'
+import { jsonEquals, patched, type JsonValue, type SplicePatch } from '@polyphony/translator'
 import { diffJson } from './json-diff.ts'
 import { rebaseJson } from './json-rebase.ts'
 import { JsonShare } from './json-share.ts'
@@ -110,7 +110,7 @@ export class HeldState {
     const after = this.#share.take(before, next)
     if (after === before) return false
     const base = this.#draft?.base ?? before
-    this.#draft = after === base ? undefined : { base, next: after }
+    this.#draft = jsonEquals(after, base) ? undefined : { base, next: after }
     return true
   }
 

@@ -177,7 +177,7 @@ export class PolyphonyAgent extends HttpAgent {
       setState: (state: unknown) => this.setState(state),
       onState: () => {
         for (const subscriber of subscribers)
-          subscriber.onStateChanged?.({ state: this.state, messages: this.messages, agent: this, input })
+          void subscriber.onStateChanged?.({ state: this.state, messages: this.messages, agent: this, input })
       },
     }
     return super.apply({ ...input, state: null }, events, stateSubscriber(subscribers, parts))
@@ -215,7 +215,7 @@ export class PolyphonyAgent extends HttpAgent {
           ...(version === undefined ? { state: state as unknown } : {}),
           forwardedProps: { ...Object(input.forwardedProps), polyphony },
         }
-        return this.fetch(this.url, { ...this.requestInit(sent as RunAgentInput), signal })
+        return this.fetch(this.url, { ...this.requestInit(sent), signal })
       },
       take: (change) => {
         const result = session.take(change)

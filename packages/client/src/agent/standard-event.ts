@@ -20,7 +20,8 @@ export function standardEvent(event: BaseEvent, state: JsonValue): BaseEvent {
       ? { op: 'replace', path: operation.path, value: valueAt(state, operation.path) }
       : operation,
   )
-  return { ...rest, type: EventType.STATE_DELTA, delta } as BaseEvent
+  const standard = { ...rest, type: EventType.STATE_DELTA, delta }
+  return standard
 }
 
 /** Pointers in deltas are those of the state that they lead to. */

@@ -13,7 +13,14 @@ export function readStamp(metadata: unknown): StateStamp | undefined {
   if (typeof metadata !== 'object' || metadata === null || !('polyphony' in metadata)) return undefined
   const stamp = metadata.polyphony
   if (typeof stamp !== 'object' || stamp === null) return undefined
-  const { version, previous, partial } = { version: undefined, previous: null, partial: false, ...stamp }
+  const { version, previous, partial } = {
+    version: undefined,
+    previous: null,
+    partial: undefined,
+    ...stamp,
+  } as {
+    readonly [name: string]: unknown
+  }
   if (typeof version !== 'string') return undefined
   return { version, previous: typeof previous === 'string' ? previous : null, isPartial: partial === true }
 }
