@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import {
   encodeCustom,
   encodeRunError,
@@ -88,13 +89,24 @@ async function takeProposal(exchange: Exchange, documentId: string, input: RunIn
 async function mergeState(
   exchange: Exchange,
   handle: DocumentHandle,
-  { pointer, runId }: RunInput,
+  input: RunInput,
   { at, state }: { readonly at: Version; readonly state: JsonValue },
 ): Promise<PatchResult['conflicts']> {
   requireAccess(exchange.principal, handle.documentId, 'write')
-  const authorship = { author: exchange.principal.id, runId }
+  const { pointer, runId } = input
+  const author = exchange.principal.id
+  const authorship = { author, runId, idempotencyKey: `${author} ${proposalKey(input)}` }
   const outcome = await handle.edit(authorship, (view) => view.assign(state, { pointer, at }))
   return outcome.result?.conflicts ?? []
+}
+
+/**
+ * Names a proposal: the same thread proposing the same state, from the same version, again has not heard that it was
+ * merged, because the run broke. No key of a client looks like this: those have no spaces.
+ */
+function proposalKey({ threadId, version, pointer, state }: RunInput): string {
+  const text = JSON.stringify([threadId, version, pointer, state])
+  return `ag-ui ${createHash('sha256').update(text).digest('base64url')}`
 }
 
 /** The client gets a snapshot, and a word on why its own state was not looked at. */

@@ -150,6 +150,86 @@ describe.each(clientVersions)('official client %s', (version) => {
     await verifyStream(second.events)
   })
 
+  test('a proposal that is repeated because its run broke is merged once', async () => {
+    cleanups.push(ignoreStrayRejections())
+    await send('PUT', server.address('plan'), { json: { list: ['a'] } })
+    const proxy = await startProxy(server.url)
+    cleanups.push(() => proxy.close())
+    const agent = openAgent(version, { url: server.address('plan', '/ag-ui').replace(server.url, proxy.url) })
+    const first = watch(agent, { polyphony: { mode: 'sync' } })
+    await first.done
+    const held = lastVersion(first)
+    agent.state = { list: ['a', 'mine'] }
+    proxy.pause()
+    const broken = watch(agent, { polyphony: { mode: 'sync', version: held } })
+    await until('the merge', async () => {
+      const { body } = await send('GET', server.address('plan'))
+      return (body as { list: unknown[] }).list.length === 2
+    })
+    proxy.cut()
+    await broken.done
+    proxy.resume()
+    expect(agent.state).toEqual({ list: ['a', 'mine'] })
+    await patch('plan', [{ op: 'add', path: '/list/0', value: 'theirs' }])
+    const again = watch(agent, { polyphony: { mode: 'sync', version: held } })
+    await again.done
+    expect(agent.state).toEqual({ list: ['theirs', 'a', 'mine'] })
+    expect((await send('GET', server.address('plan'))).body).toEqual({ list: ['theirs', 'a', 'mine'] })
+  })
+
+  test('a part of the state is merged like the whole, also after it was resumed', async () => {
+    await send('PUT', server.address('plan'), { json: { mine: { n: 1, list: ['a'] }, other: 1 } })
+    const agent = open('plan')
+    const pointer = '/mine'
+    const first = watch(agent, { polyphony: { mode: 'sync', pointer } })
+    await first.done
+    await patch('plan', [{ op: 'replace', path: '/mine/n', value: 2 }])
+    const resumed = watch(agent, { polyphony: { mode: 'sync', pointer, version: lastVersion(first) } })
+    await resumed.done
+    expect(agent.state).toEqual({ n: 2, list: ['a'] })
+    await patch('plan', [
+      { op: 'add', path: '/mine/list/0', value: 'theirs' },
+      { op: 'replace', path: '/other', value: 2 },
+    ])
+    agent.state = { n: 2, list: ['a', 'b'] }
+    const written = watch(agent, { polyphony: { mode: 'sync', pointer, version: lastVersion(resumed) } })
+    await written.done
+    expect(agent.state).toEqual({ n: 2, list: ['theirs', 'a', 'b'] })
+    expect((await send('GET', server.address('plan'))).body).toEqual({
+      mine: { n: 2, list: ['theirs', 'a', 'b'] },
+      other: 2,
+    })
+    await verifyStream(written.events)
+  })
+
+  test('what a client changed in what others removed is told, the rest is merged', async () => {
+    await send('PUT', server.address('plan'), {
+      json: {
+        list: [
+          { id: 1, n: 0 },
+          { id: 2, n: 0 },
+        ],
+      },
+    })
+    const agent = open('plan')
+    const first = watch(agent, { polyphony: { mode: 'sync' } })
+    await first.done
+    await patch('plan', [{ op: 'remove', path: '/list/0' }])
+    agent.state = {
+      list: [
+        { id: 1, n: 5 },
+        { id: 2, n: 5 },
+      ],
+    }
+    const second = watch(agent, { polyphony: { mode: 'sync', version: lastVersion(first) } })
+    await second.done
+    expect(agent.state).toEqual({ list: [{ id: 2, n: 5 }] })
+    expect(second.events.find(({ name }) => name === 'polyphony.conflicts')?.value).toMatchObject({
+      conflicts: [{ reason: 'target-deleted' }],
+    })
+    await verifyStream(second.events)
+  })
+
   test('without a version the state of the client is not looked at', async () => {
     await send('PUT', server.address('plan'), { json: { n: 1 } })
     const run = watch(open('plan', { n: 7, mine: true }), { polyphony: { mode: 'sync' } })
