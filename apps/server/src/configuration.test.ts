@@ -1,7 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { limitTable, resolveLimits } from '@polyphony/core'
+import { isFixedLimit, limitTable, resolveLimits, type LimitName } from '@polyphony/core'
+import { defaultCheckpointPolicy } from '@polyphony/server'
+import { defaultRetention } from '@polyphony/storage'
 import { afterAll, describe, expect, it } from 'vitest'
 import { parseConfiguration } from './configuration.ts'
 import { readSettings, type Environment } from './option-sources.ts'
@@ -38,7 +40,20 @@ describe('configuration', () => {
       host: '127.0.0.1',
       port: 4400,
       store: { kind: 'level', directory: resolve('data') },
-      storage: { fsync: true, compress: false, encryptionKeys: undefined, allowVolatile: false },
+      storage: {
+        fsync: true,
+        compress: false,
+        encryptionKeys: undefined,
+        allowVolatile: false,
+        ca: undefined,
+        timeoutMs: 10_000,
+        connectTimeoutMs: 5_000,
+        levelCacheBytes: 32 << 20,
+        redis: { prefix: 'polyphony', sentinel: undefined, waitReplicas: undefined },
+        postgres: { schema: 'polyphony', connectionsMax: 8 },
+        history: defaultRetention,
+      },
+      checkpoints: defaultCheckpointPolicy,
       authSecret: undefined,
       origins: [],
       hosts: undefined,
@@ -70,6 +85,20 @@ describe('configuration', () => {
       compress: { text: 'on', json: 'on' },
       encryptionKeys: { text: './keys', json: './keys' },
       allowVolatile: { text: 'on', json: 'on' },
+      storeCa: { text: './ca.pem', json: './ca.pem' },
+      storeTimeout: { text: '700', json: 700 },
+      storeConnectTimeout: { text: '800', json: 800 },
+      levelCache: { text: '1048576', json: 1 << 20 },
+      redisPrefix: { text: 'staging', json: 'staging' },
+      redisSentinels: { text: 'a.example:26380', json: ['a.example:26380'] },
+      redisSentinelName: { text: 'primary', json: 'primary' },
+      redisSentinelPassword: { text: 'p', json: 'p' },
+      redisWaitReplicas: { text: '2', json: 2 },
+      redisWaitTimeout: { text: '300', json: 300 },
+      postgresSchema: { text: 'staging', json: 'staging' },
+      postgresConnections: { text: '20', json: 20 },
+      history: { text: 'entries=7', json: { entries: 7 } },
+      checkpoints: { text: 'bytes=7', json: { bytes: 7 } },
       authSecret: { text: 's'.repeat(32), json: 's'.repeat(32) },
       origins: { text: 'https://a.example', json: ['https://a.example'] },
       hosts: { text: 'a.example', json: ['a.example'] },
@@ -78,19 +107,31 @@ describe('configuration', () => {
       limits: { text: 'bodyBytesMax=7', json: { bodyBytesMax: 7 } },
       projections: { text: '[{"documents":"a"}]', json: [{ documents: 'a' }] },
     }
+    const sentinels = ['--redis-sentinel', 'b.example', '--redis-sentinel-name', 'other']
+    /** What some make sense with only. */
+    const isAlone = (args: readonly string[]): boolean =>
+      args.length !== 2 || args[0] === '--redis-wait-replicas'
+    const context: Record<string, readonly string[]> = {
+      redisSentinels: sentinels.slice(2),
+      redisSentinelName: sentinels.slice(0, 2),
+      redisSentinelPassword: sentinels,
+      redisWaitTimeout: ['--redis-wait-replicas', '1'],
+    }
     for (const name of optionNames) {
       const sample = samples[name]
       if (name === 'config') continue
       if (sample === undefined) throw new Error(`No sample for ${name}.`)
       const spec = optionSpec(name)
-      const byFlag = configure([`--${spec.flag}`, sample.text])
+      const rest = context[name] ?? []
+      const byFlag = configure([`--${spec.flag}`, sample.text, ...rest])
       const { projections: _flag, ...flag } = byFlag
-      const { projections: _env, ...env } = configure([], { [spec.env]: sample.text })
-      const { projections: _file, ...fromFile } = configure(['--config', file({ [spec.file]: sample.json })])
+      const { projections: _env, ...env } = configure(rest, { [spec.env]: sample.text })
+      const path = file({ [spec.file]: sample.json })
+      const { projections: _file, ...fromFile } = configure(['--config', path, ...rest])
       expect(env, name).toEqual(flag)
       expect(fromFile, name).toEqual(flag)
       if (name !== 'projections') {
-        const { projections: _default, ...fallback } = configure([])
+        const { projections: _default, ...fallback } = configure(isAlone(rest) ? rest : [])
         expect(flag, name).not.toEqual(fallback)
       }
     }
@@ -103,6 +144,24 @@ describe('configuration', () => {
     )
     expect(configure([], { POLYPHONY_ORIGIN: 'https://A.example, http://b.example:81' })).toMatchObject(both)
     expect(mistake(['--port', '1', '--port', '2'])).toBe('--port was given 2 times; it takes one value.')
+  })
+
+  it('takes Sentinels, with and without port', () => {
+    const args = [
+      '--redis-sentinel',
+      'a.example',
+      '--redis-sentinel',
+      '[::1]:7',
+      '--redis-sentinel-name',
+      'main',
+    ]
+    expect(configure(args).storage.redis.sentinel).toEqual({
+      name: 'main',
+      addresses: [
+        { host: 'a.example', port: 26_379 },
+        { host: '::1', port: 7 },
+      ],
+    })
   })
 
   it('chooses the first projection that fits', () => {
@@ -132,6 +191,19 @@ describe('configuration', () => {
     [['--allow-host', 'a.example:80'], 'is not a host name'],
     [['--log-level', 'loud'], 'is not a log level: use debug, info, warn, error, silent.'],
     [['--limit', 'bodyBytesMax'], 'is not NAME=NUMBER'],
+    [['--limit', 'documentIdBytesMax=7'], 'documentIdBytesMax is 512 everywhere; it cannot be changed.'],
+    [['--store-timeout', '0'], '--store-timeout: "0" is not a number of milliseconds from 1 to 3600000.'],
+    [['--store-timeout', '10s'], '"10s" is not a number of milliseconds'],
+    [['--level-cache', '32MB'], '"32MB" is not a number of bytes'],
+    [['--redis-prefix', '{a}'], 'is not a prefix of keys'],
+    [['--redis-sentinel', 'a.example'], '--redis-sentinel: by which name do they know the primary?'],
+    [['--redis-sentinel-name', 'primary'], '--redis-sentinel-name: where are the Sentinels?'],
+    [['--redis-sentinel', 'redis://a', '--redis-sentinel-name', 'b'], '"redis://a" is not HOST:PORT'],
+    [['--redis-wait-replicas', '101'], 'is not a number of replicas from 0 to 100'],
+    [['--postgres-schema', 'My-Schema'], 'is not a schema'],
+    [['--postgres-connections', '0'], 'is not a number of connections from 1 to 1000'],
+    [['--history', 'age=5'], '"age=5" is not NAME=NUMBER; the names are entries, bytes, ageMs.'],
+    [['--checkpoint', 'entries'], '"entries" is not NAME=NUMBER; the names are entries, bytes, ageMs.'],
     [['--limit', 'nothingMax=1'], 'there is no limit "nothingMax". Known: frameBytesMax'],
     [['--projections', '[{}]'], 'every projection is an object with the member "documents"'],
     [['--projections', '[{"documents":"a","mount":{}}]'], 'no member "mount"'],
@@ -167,7 +239,8 @@ describe('configuration', () => {
   })
 
   it('takes every limit of the table', () => {
-    for (const name of Object.keys(limitTable))
+    const names = Object.keys(limitTable) as LimitName[]
+    for (const name of names.filter((name) => !isFixedLimit(name)))
       expect(configure(['--limit', `${name}=12`]).limits).toMatchObject({ [name]: 12 })
   })
 })

@@ -1,10 +1,13 @@
 import { resolve } from 'node:path'
-import { limitTable, resolveLimits, type LimitName, type Limits } from '@polyphony/core'
+import { isFixedLimit, limitTable, resolveLimits, type LimitName, type Limits } from '@polyphony/core'
+import { defaultCheckpointPolicy, type CheckpointPolicy } from '@polyphony/server'
 import { Expected } from './expected.ts'
 import type { Setting, Settings } from './option-sources.ts'
 import { optionSpec, type OptionName } from './options.ts'
 import { parseProjections, type Projections } from './projections.ts'
-import { parseStoreLocation, type StoreLocation, type StoreSettings } from './store-location.ts'
+import { parseNumbers, parseValue, parseValues } from './setting-values.ts'
+import { parseStoreLocation, type StoreLocation } from './store-location.ts'
+import { parseStoreSettings, type StoreSettings } from './store-settings.ts'
 import { UsageError } from './usage-error.ts'
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
@@ -16,6 +19,8 @@ export interface Configuration {
   readonly port: number
   readonly store: StoreLocation
   readonly storage: StoreSettings
+  /** When the log of a document becomes a checkpoint. */
+  readonly checkpoints: CheckpointPolicy
   readonly authSecret?: string | undefined
   readonly origins: readonly string[]
   /** Absent: what the server's default is. */
@@ -41,22 +46,18 @@ export function parseConfiguration(
     return value === undefined ? undefined : { values: [value], source: 'the default' }
   }
   const configuration: Configuration = {
-    host: parse(text('host'), parseHost) ?? '127.0.0.1',
-    port: parse(text('port'), parsePort) ?? 0,
-    store: parse(text('store'), parseStoreLocation) ?? { kind: 'memory' },
-    storage: {
-      fsync: parse(text('fsync'), parseSwitch) ?? true,
-      compress: parse(text('compress'), parseSwitch) ?? false,
-      encryptionKeys: parse(text('encryptionKeys'), (file) => resolve(file)),
-      allowVolatile: parse(text('allowVolatile'), parseSwitch) ?? false,
-    },
-    authSecret: parse(text('authSecret'), parseSecret),
-    origins: parseAll(text('origins'), parseOrigin),
+    host: parseValue(text('host'), parseHost) ?? '127.0.0.1',
+    port: parseValue(text('port'), parsePort) ?? 0,
+    store: parseValue(text('store'), parseStoreLocation) ?? { kind: 'memory' },
+    storage: parseStoreSettings(text),
+    checkpoints: parseNumbers(text('checkpoints'), defaultCheckpointPolicy),
+    authSecret: parseValue(text('authSecret'), parseSecret),
+    origins: parseValues(text('origins'), parseOrigin),
     hosts: parseHosts(settings.hosts),
-    site: parse(text('site'), (directory) => resolve(directory)),
-    logLevel: parse(text('logLevel'), parseLogLevel) ?? 'info',
+    site: parseValue(text('site'), (directory) => resolve(directory)),
+    logLevel: parseValue(text('logLevel'), parseLogLevel) ?? 'info',
     limits: parseLimits(settings.limits),
-    projections: parse(text('projections'), parseProjections) ?? parseProjections('[]'),
+    projections: parseValue(text('projections'), parseProjections) ?? parseProjections('[]'),
   }
   if (configuration.authSecret === undefined && !isLoopback(configuration.host)) {
     throw new UsageError(
@@ -65,22 +66,6 @@ export function parseConfiguration(
     )
   }
   return configuration
-}
-
-function parse<T>(setting: Setting | undefined, parser: (text: string) => T): T | undefined {
-  return parseAll(setting, parser)[0]
-}
-
-function parseAll<T>(setting: Setting | undefined, parser: (text: string) => T): T[] {
-  if (setting === undefined) return []
-  return setting.values.map((value) => {
-    try {
-      return parser(value)
-    } catch (error) {
-      if (error instanceof Expected) throw new UsageError(`${setting.source}: ${error.message}`)
-      throw error
-    }
-  })
 }
 
 function parseHost(text: string): string {
@@ -95,12 +80,6 @@ function parsePort(text: string): number {
     ? ' (Kubernetes sets this variable for a service named "polyphony": set enableServiceLinks to false)'
     : ''
   throw new Expected(`"${text}" is not a port from 0 to 65535${hint}.`)
-}
-
-function parseSwitch(text: string): boolean {
-  if (text === 'on' || text === 'true') return true
-  if (text === 'off' || text === 'false') return false
-  throw new Expected(`"${text}" is neither on nor off.`)
 }
 
 function parseSecret(text: string): string {
@@ -119,7 +98,7 @@ function parseOrigin(text: string): string {
 function parseHosts(setting: Setting | undefined): Configuration['hosts'] {
   if (setting === undefined) return undefined
   if (setting.values.includes('*')) return 'any'
-  return parseAll(setting, (text) => {
+  return parseValues(setting, (text) => {
     if (/^(\[[\da-f:]+\]|[^\s/:]+)$/i.test(text)) return text.toLowerCase()
     throw new Expected(`"${text}" is not a host name (without port), or *.`)
   })
@@ -132,12 +111,14 @@ function parseLogLevel(text: string): LogLevel {
 }
 
 function parseLimits(setting: Setting | undefined): Limits {
-  const pairs = parseAll(setting, (text): [LimitName, number] => {
+  const pairs = parseValues(setting, (text): [LimitName, number] => {
     const [, name, number] = /^([^=]+)=(\d+)$/.exec(text) ?? []
     if (name === undefined || number === undefined || !Number.isSafeInteger(Number(number)))
       throw new Expected(`"${text}" is not NAME=NUMBER, such as bodyBytesMax=1048576.`)
     if (!isLimitName(name))
       throw new Expected(`there is no limit "${name}". Known: ${Object.keys(limitTable).join(', ')}.`)
+    if (isFixedLimit(name))
+      throw new Expected(`${name} is ${limitTable[name].default} everywhere; it cannot be changed.`)
     return [name, Number(number)]
   })
   return resolveLimits(Object.fromEntries(pairs))

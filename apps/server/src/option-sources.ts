@@ -83,12 +83,15 @@ function parseFile(path: string): Readonly<Record<string, unknown>> {
   return content
 }
 
-/** File values as the flags would give them: numbers as text, lists as repeated values, limits as `name=number`. */
+/** What the file has as an object of numbers. */
+const numbered: ReadonlySet<OptionName> = new Set(['limits', 'history', 'checkpoints'])
+
+/** File values as the flags would give them: numbers as text, lists as repeated values, objects as `name=number`. */
 function textsOf(name: OptionName, value: unknown, path: string): string[] {
   const spec = optionSpec(name)
   if (name === 'projections') return [JSON.stringify(value)]
   const entries =
-    name === 'limits' && isRecord(value)
+    numbered.has(name) && isRecord(value)
       ? Object.entries(value).map(([limit, number]) => `${limit}=${String(number)}`)
       : value
   const list: unknown[] = spec.many === true && Array.isArray(entries) ? entries : [entries]

@@ -20,14 +20,27 @@ export async function startServer(configuration: Configuration, log: Logger): Pr
     hosts,
     origins,
     limits,
+    checkpoints,
     site,
   } = configuration
   const authorize = authSecret === undefined ? undefined : jwtAuthorizer({ secret: authSecret })
   try {
     const store = await openStore(location, storage, log)
     try {
-      const bus = await openBus(location, log)
-      const options = { store, bus, host, port, hosts, origins, limits, site, authorize, logger: log }
+      const bus = await openBus(location, storage, log)
+      const options = {
+        store,
+        bus,
+        host,
+        port,
+        hosts,
+        origins,
+        limits,
+        checkpoints,
+        site,
+        authorize,
+        logger: log,
+      }
       return await createPolyphonyServer({ ...options, projection: projections })
     } catch (error) {
       await store.close()

@@ -8,17 +8,6 @@ export type StoreLocation =
   | { readonly kind: 'redis'; readonly url: string }
   | { readonly kind: 'postgres'; readonly url: string }
 
-/** What becomes of documents on their way to the store and in it. */
-export interface StoreSettings {
-  /** Whether a write to `level:` waits until the disk has it. */
-  readonly fsync: boolean
-  readonly compress: boolean
-  /** A key ring file; documents are encrypted when it is there. */
-  readonly encryptionKeys?: string | undefined
-  /** Accepts a Redis or PostgreSQL that acknowledges what a crash may take back. */
-  readonly allowVolatile: boolean
-}
-
 const schemes: Readonly<Record<string, 'redis' | 'postgres'>> = {
   'redis:': 'redis',
   'rediss:': 'redis',

@@ -1,9 +1,12 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { isPolyphonyError, type Logger } from '@polyphony/core'
 import { MemoryStore, type Bus, type DocumentStore } from '@polyphony/storage'
 import { openLevelStore } from '@polyphony/storage-level'
+import type { PostgresConnectionOptions } from '@polyphony/storage-postgres'
+import type { RedisConnectionOptions } from '@polyphony/storage-redis'
 import { compressed, encrypted, readKeyRing } from '@polyphony/storage/node'
-import type { StoreLocation, StoreSettings } from './store-location.ts'
+import type { StoreLocation } from './store-location.ts'
+import type { StoreSettings } from './store-settings.ts'
 
 /** Opens the store that the configuration names, in the wrappers that it asks for; directories come into being. */
 export async function openStore(
@@ -47,41 +50,75 @@ async function assertReadable(store: DocumentStore): Promise<void> {
 }
 
 /** What brings presence from and to other nodes; `undefined` for a store that no other node shares. */
-export async function openBus(location: StoreLocation, logger: Logger): Promise<Bus | undefined> {
+export async function openBus(
+  location: StoreLocation,
+  settings: StoreSettings,
+  logger: Logger,
+): Promise<Bus | undefined> {
   switch (location.kind) {
     case 'memory':
     case 'level':
       return undefined
     case 'redis': {
       const { openRedisBus } = await import('@polyphony/storage-redis')
-      return await openRedisBus(location.url, { logger })
+      return await openRedisBus(location.url, redisOptions(settings, logger))
     }
     case 'postgres': {
       const { openPostgresBus } = await import('@polyphony/storage-postgres')
-      return await openPostgresBus(location.url, { logger })
+      const { connectionsMax: _ofStore, ...options } = postgresOptions(settings, logger)
+      return await openPostgresBus(location.url, options)
     }
   }
 }
 
 async function openPlainStore(
   location: StoreLocation,
-  { fsync, allowVolatile }: StoreSettings,
+  settings: StoreSettings,
   logger: Logger,
 ): Promise<DocumentStore> {
+  const { fsync, allowVolatile, history: retention, levelCacheBytes: cacheBytes } = settings
   switch (location.kind) {
     case 'memory':
-      return new MemoryStore()
+      return new MemoryStore({ retention })
     case 'level':
       mkdirSync(location.directory, { recursive: true })
-      return await openLevelStore(location.directory, { fsync, logger })
+      return await openLevelStore(location.directory, { fsync, cacheBytes, retention, logger })
     // Their clients are loaded only where they are used.
     case 'redis': {
       const { openRedisStore } = await import('@polyphony/storage-redis')
-      return await openRedisStore(location.url, { allowVolatile, logger })
+      const { waitReplicas } = settings.redis
+      const options = { ...redisOptions(settings, logger), allowVolatile, retention, waitReplicas }
+      return await openRedisStore(location.url, options)
     }
     case 'postgres': {
       const { openPostgresStore } = await import('@polyphony/storage-postgres')
-      return await openPostgresStore(location.url, { allowVolatile, logger })
+      const options = { ...postgresOptions(settings, logger), allowVolatile, retention }
+      return await openPostgresStore(location.url, options)
     }
+  }
+}
+
+function redisOptions(settings: StoreSettings, logger: Logger): RedisConnectionOptions {
+  const { timeoutMs, connectTimeoutMs } = settings
+  const { prefix, sentinel } = settings.redis
+  return { prefix, sentinel, connectTimeoutMs, commandTimeoutMs: timeoutMs, ca: readCa(settings), logger }
+}
+
+function postgresOptions(settings: StoreSettings, logger: Logger): PostgresConnectionOptions {
+  const { timeoutMs, connectTimeoutMs, postgres } = settings
+  return { ...postgres, connectTimeoutMs, statementTimeoutMs: timeoutMs, ca: readCa(settings), logger }
+}
+
+function readCa({ ca }: StoreSettings): string | undefined {
+  if (ca === undefined) return undefined
+  try {
+    return readFileSync(ca, 'utf8')
+  } catch (cause) {
+    throw new Error(
+      `the certificates ${ca} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        cause,
+      },
+    )
   }
 }

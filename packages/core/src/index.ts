@@ -11,7 +11,7 @@ export {
   type ErrorDetails,
 } from './errors.ts'
 export { IdSet, type ClockRange } from './id-set.ts'
-export { limitTable, resolveLimits, type LimitName, type Limits } from './limits.ts'
+export { isFixedLimit, limitTable, resolveLimits, type LimitName, type Limits } from './limits.ts'
 export { silentLogger, type Logger } from './logger.ts'
 export { systemRandom, type Random } from './random.ts'
 export { silentTelemetry, type Telemetry } from './telemetry.ts'

@@ -5,6 +5,8 @@ interface LimitSpec {
   readonly unit: 'bytes' | 'count' | 'ms' | 'levels'
   readonly error: ErrorCode
   readonly meaning: string
+  /** Part of what is stored and of how nodes understand each other: it cannot be configured. */
+  readonly fixed?: true
 }
 
 /** Everything that can grow has a limit, and this is the only list of them. Documentation and tests iterate it. */
@@ -75,12 +77,14 @@ export const limitTable = {
     unit: 'bytes',
     error: 'invalid-document-id',
     meaning: 'UTF-8 bytes of a document id',
+    fixed: true,
   },
   entryMetaBytesMax: {
     default: 4 << 10,
     unit: 'bytes',
     error: 'invalid-value',
     meaning: 'The JSON that says who made an entry of the log, and when',
+    fixed: true,
   },
   openDocumentsMax: {
     default: 10_000,
@@ -141,6 +145,12 @@ export const limitTable = {
     unit: 'ms',
     error: 'outcome-unknown',
     meaning: 'How long a failing write is tried again before its sessions are told',
+  },
+  storeRetryMsMax: {
+    default: 5_000,
+    unit: 'ms',
+    error: 'store-failed',
+    meaning: 'The longest pause between two attempts of a failing write; the first ones follow at once',
   },
   sendBufferBytesMax: {
     default: 64 << 20,
@@ -235,6 +245,13 @@ export const limitTable = {
 } as const satisfies Record<string, LimitSpec>
 
 export type LimitName = keyof typeof limitTable
+
+/** Whether a limit is the same everywhere and always. */
+export function isFixedLimit(name: LimitName): boolean {
+  const spec: LimitSpec = limitTable[name]
+  return spec.fixed === true
+}
+
 export type Limits = Readonly<Record<LimitName, number>>
 
 /** The defaults, with `overrides` in their place. Throws `TypeError` for a name or a number that makes no sense. */
@@ -247,6 +264,8 @@ export function resolveLimits(overrides: Partial<Record<LimitName, number>> = {}
       throw new TypeError(`There is no limit named "${name}". Known: ${Object.keys(limitTable).join(', ')}`)
     if (!Number.isSafeInteger(value) || value < 0)
       throw new TypeError(`Limit "${name}" must be a whole number of at least 0, not ${value}`)
+    if (isFixedLimit(name as LimitName) && value !== limits[name as LimitName])
+      throw new TypeError(`Limit "${name}" is ${limits[name as LimitName]} everywhere; it cannot be changed`)
     limits[name as LimitName] = value
   }
   return limits

@@ -13,10 +13,23 @@ export interface CheckpointerOptions {
   readonly turns: Turns
   readonly logger: Logger
   readonly telemetry: Telemetry
+  /** Default: `defaultCheckpointPolicy`. */
+  readonly checkpoints?: CheckpointPolicy | undefined
 }
 
-const tailEntriesMin = 500
-const tailEntriesMax = 10_000
+/** When the log above a checkpoint becomes a new one: at the first of these. */
+export interface CheckpointPolicy {
+  readonly entries: number
+  /** Of the updates in it. */
+  readonly bytes: number
+  /** Of its oldest entry, looked at when another one comes. */
+  readonly ageMs: number
+}
+
+export const defaultCheckpointPolicy: CheckpointPolicy = { entries: 500, bytes: 8 << 20, ageMs: 3_600_000 }
+
+/** A log of so many times the entries is not kept any longer, however large its document. */
+const patience = 20
 
 /**
  * Turns the log above a document's newest checkpoint into a new one: when it is long, and when the room is unloaded. A
@@ -34,10 +47,16 @@ export class Checkpointer {
 
   /** Starts a checkpoint when the room's log has grown enough for one. */
   consider(room: Room): void {
-    const { tail, tailBytes, base } = room.log
-    if (tail.length < (this.#notBefore.get(room) ?? tailEntriesMin)) return
-    if (tail.length < tailEntriesMax && tailBytes * 4 < base.bytes) return
-    if (!this.#running.has(room)) void this.checkpoint(room)
+    const isDue = room.log.tail.length >= (this.#notBefore.get(room) ?? 1) && this.#isLong(room)
+    if (isDue && !this.#running.has(room)) void this.checkpoint(room)
+  }
+
+  #isLong({ log: { tail, tailBytes, base } }: Room): boolean {
+    const { clock, checkpoints = defaultCheckpointPolicy } = this.#options
+    const { entries, bytes, ageMs } = checkpoints
+    const age = clock.now() - (tail[0]?.committedAtMs ?? Infinity)
+    const isDue = tail.length >= entries || tailBytes >= bytes || age >= ageMs
+    return isDue && (tailBytes * 4 >= base.bytes || tail.length >= entries * patience)
   }
 
   /** Makes a checkpoint of everything that is committed by now. A failure is logged; the log is still there. */
@@ -70,7 +89,7 @@ export class Checkpointer {
       telemetry.observe('polyphony_checkpoint_duration_ms', performance.now() - startedAt)
       logger.debug({ documentId: room.documentId, revision, bytes: next.bytes, entries }, 'checkpoint')
     } catch (error) {
-      this.#notBefore.set(room, 2 * Math.max(entries, tailEntriesMin))
+      this.#notBefore.set(room, 2 * entries)
       telemetry.count('polyphony_checkpoint_failures_total')
       logger.warn({ documentId: room.documentId, error: String(error) }, 'checkpoint failed; the log is kept')
     }

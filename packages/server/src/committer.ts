@@ -1,4 +1,5 @@
 import {
+  limitTable,
   PolyphonyError,
   toPolyphonyError,
   type Clock,
@@ -32,12 +33,13 @@ export interface CommitterOptions {
   readonly random: Random
   readonly logger: Logger
   readonly telemetry: Telemetry
+  /** The longest pause between two attempts. Default: that of the table of limits. */
+  readonly retryMsMax?: number | undefined
 }
 
 const batchBytesMax = 1 << 20
 const batchesMax = 4
 const backoffMsFirst = 20
-const backoffMsMax = 5_000
 const stallCheckMs = 1_000
 
 interface BatchPart {
@@ -185,7 +187,8 @@ export class Committer {
       this.#release(source)
       return
     }
-    const backoff = Math.min(backoffMsMax, backoffMsFirst * 2 ** (progress.attempt - 1))
+    const { retryMsMax = limitTable.storeRetryMsMax.default } = this.#options
+    const backoff = Math.min(retryMsMax, backoffMsFirst * 2 ** (progress.attempt - 1))
     const jittered = backoff * (0.5 + random.uint32() / 2 ** 33)
     clock.after(jittered, () => {
       if (source.isClosed) {

@@ -6,6 +6,7 @@ export {
   type Authorize,
   type Principal,
 } from './authorization.ts'
+export { defaultCheckpointPolicy, type CheckpointPolicy } from './checkpointer.ts'
 export { compileDocumentGlob } from './document-glob.ts'
 export type { Authorship, DocumentHandle, Documents, EditOutcome } from './document-handle.ts'
 export { jwtAuthorizer } from './jwt.ts'

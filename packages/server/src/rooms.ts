@@ -20,7 +20,7 @@ import {
   type Unsubscribe,
 } from '@polyphony/storage'
 import type { JsonViewOptions } from '@polyphony/translator'
-import { Checkpointer } from './checkpointer.ts'
+import { Checkpointer, type CheckpointPolicy } from './checkpointer.ts'
 import { clientIdOf } from './client-id.ts'
 import { Committer } from './committer.ts'
 import type { Compactor } from './compaction.ts'
@@ -44,6 +44,7 @@ export interface RoomsOptions {
   readonly limits: Limits
   readonly logger: Logger
   readonly telemetry: Telemetry
+  readonly checkpoints?: CheckpointPolicy | undefined
   /** How a document appears as JSON. */
   readonly projection: (documentId: string) => JsonViewOptions
 }
@@ -76,7 +77,7 @@ export class Rooms implements Documents {
 
   constructor(options: RoomsOptions) {
     this.#options = options
-    this.committer = new Committer(options)
+    this.committer = new Committer({ ...options, retryMsMax: options.limits.storeRetryMsMax })
     this.#turns = new Turns(options.clock)
     this.#checkpointer = new Checkpointer({ ...options, turns: this.#turns })
     this.#residents = new ResidentStates({ ...options, bytesMax: options.limits.checkpointMemoryBytesMax })

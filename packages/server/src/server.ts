@@ -11,6 +11,7 @@ import {
 import type { Bus, DocumentStore } from '@polyphony/storage'
 import type { JsonViewOptions } from '@polyphony/translator'
 import type { Authorize } from './authorization.ts'
+import type { CheckpointPolicy } from './checkpointer.ts'
 import { ConnectionCounter } from './connection-counter.ts'
 import type { Documents } from './document-handle.ts'
 import { createHttpServer } from './http-server.ts'
@@ -35,6 +36,8 @@ export interface PolyphonyServerOptions {
   /** Origins that pages of other sites may have. Default: none but the server's own. */
   readonly origins?: readonly string[] | undefined
   readonly limits?: Limits | undefined
+  /** When the log of a document becomes a checkpoint. Default: `defaultCheckpointPolicy`. */
+  readonly checkpoints?: CheckpointPolicy | undefined
   readonly logger?: Logger | undefined
   readonly metrics?: Metrics | undefined
   readonly clock?: Clock | undefined
@@ -76,6 +79,7 @@ export async function createPolyphonyServer(options: PolyphonyServerOptions): Pr
     clock,
     random,
     limits,
+    checkpoints: options.checkpoints,
     logger,
     telemetry,
     projection: options.projection ?? (() => ({})),

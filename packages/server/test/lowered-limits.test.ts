@@ -1,4 +1,4 @@
-import { limitTable, type LimitName } from '@polyphony/core'
+import { isFixedLimit, limitTable, type LimitName } from '@polyphony/core'
 import { MemoryStore, StoreWrapper } from '@polyphony/storage'
 import { expect, test } from 'vitest'
 import * as Y from 'yjs'
@@ -20,7 +20,9 @@ const needed: readonly LimitName[] = [
 ]
 /** Everything else at its lowest. */
 const lowest = Object.fromEntries(
-  (Object.keys(limitTable) as LimitName[]).filter((name) => !needed.includes(name)).map((name) => [name, 1]),
+  (Object.keys(limitTable) as LimitName[])
+    .filter((name) => !needed.includes(name) && !isFixedLimit(name))
+    .map((name) => [name, 1]),
 )
 
 function nest(map: Y.Map<unknown>, levels: number): Y.Map<unknown> {

@@ -94,6 +94,7 @@ export function clientConfig(
     connectionString: address,
     application_name: `polyphony-${purpose}`,
     connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
+    ...(options.ca === undefined ? {} : { ssl: { ca: options.ca } }),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   }

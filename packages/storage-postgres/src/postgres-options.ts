@@ -12,6 +12,8 @@ export interface PostgresConnectionOptions {
    * (PgBouncer): LISTEN needs one of its own. Default: the same address.
    */
   readonly listenAddress?: string | undefined
+  /** Certificates (PEM) of who may vouch for the server; given, it is reached by TLS only. Or `sslmode` and `sslrootcert` in the address. */
+  readonly ca?: string | undefined
   /** How long to wait for a connection, be it a new one or one of the pool. Default 5,000. */
   readonly connectTimeoutMs?: number | undefined
   /** How long a statement may take. The server gives up at this time, the client a second later. Default 10,000. */

@@ -90,7 +90,7 @@ export class RedisConnector {
   }
 
   #redisOptions(purpose: string, onLoss: OnLoss): Omit<RedisOptions, 'replyMapping'> {
-    const { connectTimeoutMs = 5_000, commandTimeoutMs = 10_000, sentinel } = this.#options
+    const { connectTimeoutMs = 5_000, commandTimeoutMs = 10_000, sentinel, ca } = this.#options
     const { hostname, port, username, password, pathname, protocol } = this.#url
     const secure = protocol === 'rediss:'
     return {
@@ -104,7 +104,7 @@ export class RedisConnector {
             failoverDetector: true,
             sentinelRetryStrategy: (times: number) => this.#retryMs(times),
           }),
-      ...(secure ? { tls: {} } : {}),
+      ...(secure ? { tls: ca === undefined ? {} : { ca } } : {}),
       ...(username === '' ? {} : { username: decodeURIComponent(username) }),
       ...(password === '' ? {} : { password: decodeURIComponent(password) }),
       db: Number(pathname.slice(1) || 0),

@@ -14,6 +14,8 @@ export interface RedisConnectionOptions {
   readonly prefix?: string | undefined
   /** Asks Sentinels for the primary; the host and port of the address are not used then, all else of it is. */
   readonly sentinel?: SentinelOptions | undefined
+  /** Certificates (PEM) of who may vouch for the server, for `rediss://`. Default: those that Node trusts. */
+  readonly ca?: string | undefined
   /** Default 5,000. */
   readonly connectTimeoutMs?: number | undefined
   /**

@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs'
 import { isPolyphonyError, type Logger } from '@polyphony/core'
 import { MemoryStore, type DocumentStore } from '@polyphony/storage'
 import { StartError } from '../start-error.ts'
-import { describeStore, type StoreLocation, type StoreSettings } from '../store-location.ts'
+import { describeStore, type StoreLocation } from '../store-location.ts'
+import type { StoreSettings } from '../store-settings.ts'
 import { openStore } from '../store.ts'
 
 export interface TargetOptions {
