@@ -5,7 +5,7 @@ import { SeededRandom } from '../test/simulation/seeded-random.ts'
 import { VirtualClock } from '../test/simulation/virtual-clock.ts'
 import { defaultCheckpointPolicy, type CheckpointPolicy } from './checkpointer.ts'
 import { Rooms } from './rooms.ts'
-import { WorkerCompactor } from './worker-compactor.ts'
+import { compact } from './compaction.ts'
 
 const never: CheckpointPolicy = { entries: 1e9, bytes: 1e9, ageMs: 1e9 }
 
@@ -16,7 +16,7 @@ async function firstCheckpoint(checkpoints: CheckpointPolicy, editBytes: number)
   const rooms = new Rooms({
     store,
     checkpoints,
-    compactor: new WorkerCompactor(),
+    compactor: { compact: async (updates) => compact(updates), close: async () => undefined },
     clock,
     random: new SeededRandom(2),
     limits: resolveLimits(),

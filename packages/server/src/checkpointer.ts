@@ -1,4 +1,11 @@
-import { inSlices, type Logger, type SlicedWork, type Telemetry, type Turns } from '@polyphony/core'
+import {
+  inSlices,
+  type Clock,
+  type Logger,
+  type SlicedWork,
+  type Telemetry,
+  type Turns,
+} from '@polyphony/core'
 import { encodeUpdateSeries, type DocumentStore } from '@polyphony/storage'
 import { BaseState } from './base-state.ts'
 import type { Compactor } from './compaction.ts'
@@ -10,6 +17,7 @@ import { updateCostUs } from './update-cost.ts'
 export interface CheckpointerOptions {
   readonly store: DocumentStore
   readonly compactor: Compactor
+  readonly clock: Clock
   readonly turns: Turns
   readonly logger: Logger
   readonly telemetry: Telemetry
