@@ -1,40 +1,16 @@
-import { PolyphonyError, type Clock, type Logger, type Random } from '@polyphony/core'
-import {
-  JsonMirror,
-  JsonView,
-  type JsonPatch,
-  type JsonValue,
-  type JsonViewOptions,
-  type PatchResult,
-} from '@polyphony/translator'
+import { PolyphonyError } from '@polyphony/core'
+import { JsonMirror, JsonView, type JsonPatch, type JsonValue, type PatchResult } from '@polyphony/translator'
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import { LocalCopy, type LocalPlace } from './local-copy.ts'
+import type { DocumentSettings } from './document-settings.ts'
+import { LocalCopy } from './local-copy.ts'
+import type { TakenUpdate } from './local-place.ts'
 import { PendingEdits } from './pending-edits.ts'
 import { Presence } from './presence.ts'
-import { ServerConnection, type TokenSource } from './server-connection.ts'
+import { ServerConnection } from './server-connection.ts'
 import { StatusBoard, type DocumentStatus } from './status.ts'
+import { isIntegrated } from './update-ids.ts'
 import { valueAt } from './value-at.ts'
-
-/** What `openDocument` makes of its options. */
-export interface DocumentSettings {
-  readonly url: string
-  readonly documentId: string
-  readonly token: TokenSource | undefined
-  readonly doc: Y.Doc
-  readonly ownsDoc: boolean
-  readonly view: JsonViewOptions
-  readonly place: LocalPlace | undefined
-  /** Why there is no place, where one was wanted. */
-  readonly placeError: PolyphonyError | undefined
-  readonly connect: boolean
-  readonly openWebSocket: () => Promise<typeof globalThis.WebSocket>
-  readonly clock: Clock
-  readonly random: Random
-  readonly logger: Logger
-  readonly checkpointEntries?: number | undefined
-  readonly checkpointBytes?: number | undefined
-}
 
 export interface ChangeOptions {
   /** What the recipe is about. Default: the whole state. */
@@ -80,6 +56,7 @@ export class PolyphonyDocument<T extends JsonValue = JsonValue> {
   #closed = false
   /** What `apply` brings, while it does. */
   #applying: { readonly origin: unknown; readonly updates: Uint8Array[] } | undefined
+  #held: Uint8Array[] = []
   #confirmations = 0
   #cancelResend: (() => void) | undefined
 
@@ -296,6 +273,7 @@ export class PolyphonyDocument<T extends JsonValue = JsonValue> {
       this.#pending.add(update)
       this.#copy?.edit(update)
     }
+    this.#releaseHeld()
     this.#changed()
   }
 
@@ -315,15 +293,31 @@ export class PolyphonyDocument<T extends JsonValue = JsonValue> {
     return updates
   }
 
-  #take(kind: 'edit' | 'content', update: Uint8Array): Uint8Array | undefined {
+  #take(kind: 'edit' | 'content', update: Uint8Array): TakenUpdate {
     const updates = this.#apply(update, kind === 'edit' ? tabEdit : this.#knownOrigin)
-    // What waits for something else comes out of Yjs later, under the name of whoever brings that.
-    const { pendingStructs, pendingDs } = this.doc.store
-    const waits = pendingStructs !== null || pendingDs !== null
-    const fresh = waits ? update : updates.length === 0 ? undefined : Y.mergeUpdates([...updates])
-    if (fresh !== undefined && kind === 'edit') this.#pending.add(fresh)
+    const isComplete = isIntegrated(this.doc, update)
+    const fresh = updates.length === 0 ? undefined : Y.mergeUpdates([...updates])
+    if (kind === 'edit') {
+      if (fresh !== undefined) this.#pending.add(fresh)
+      if (!isComplete) this.#held.push(update)
+    }
     this.#changed()
-    return fresh
+    return { fresh, isComplete }
+  }
+
+  /**
+   * Edits of other tabs that came before what they build on are no part of the document yet. What brings the rest may be
+   * the server, and then they come out of Yjs under its name, though it does not have them.
+   */
+  #releaseHeld(): void {
+    if (this.#held.length === 0) return
+    const ready = this.#held.filter((update) => isIntegrated(this.doc, update))
+    if (ready.length === 0) return
+    this.#held = this.#held.filter((update) => !ready.includes(update))
+    ready.forEach((update, index) => {
+      this.#pending.add(update)
+      this.#copy?.keep(update, { isLast: this.#held.length === 0 && index === ready.length - 1 })
+    })
   }
 
   #takeCommitted(update: Uint8Array): void {
@@ -349,7 +343,7 @@ export class PolyphonyDocument<T extends JsonValue = JsonValue> {
   /** An edit whose confirmation does not come is sent again: the server repeats what it has. */
   #watchPending(): void {
     if (this.#cancelResend !== undefined || this.#pending.isEmpty || this.#closed) return
-    const { confirmations } = { confirmations: this.#confirmations }
+    const confirmations = this.#confirmations
     this.#cancelResend = this.#settings.clock.after(resendMs, () => {
       this.#cancelResend = undefined
       if (this.#confirmations === confirmations && this.#access === 'write') this.#resend()

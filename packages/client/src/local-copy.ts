@@ -1,50 +1,10 @@
-import {
-  PolyphonyError,
-  toPolyphonyError,
-  type Clock,
-  type Logger,
-  type Random,
-} from '@polyphony/core'
+import { PolyphonyError, toPolyphonyError, type Clock, type Logger, type Random } from '@polyphony/core'
 import type { DocumentStore } from '@polyphony/storage'
-import { LocalLog, type LogSubject } from './local-log.ts'
+import type { LocalCopyHost, LocalPlace, OpenedStore } from './local-place.ts'
+import { LocalLog } from './local-log.ts'
 import { PendingEdits } from './pending-edits.ts'
 import { StoredIds } from './stored-ids.ts'
 import { isTabMessage, type TabChannel, type TabMessage, type TabPlatform } from './tabs.ts'
-
-export interface OpenedStore {
-  readonly store: DocumentStore
-  /** Does nothing for a store that somebody else opened. */
-  close(): Promise<void>
-}
-
-/** Where a local copy is kept. Opened only by the tab that leads. */
-export interface LocalPlace {
-  /** Names the lock and the channel of the tabs. */
-  readonly name: string
-  /** The document's id in the store. */
-  readonly id: string
-  open(): Promise<OpenedStore>
-  /** Absent where no other process can have the same store open. */
-  readonly tabs?: TabPlatform | undefined
-}
-
-/** The document, as its local copy sees it. */
-export interface LocalCopyHost extends LogSubject {
-  /** Something from another tab. Results in what of it has to be kept because it is new here. */
-  take(kind: 'edit' | 'content', update: Uint8Array): Uint8Array | undefined
-  /** Something from the store. */
-  load(update: Uint8Array): void
-  /** What of the store the server may not have; it is loaded. */
-  loadPending(update: Uint8Array): void
-  /** Another tab's connection has seen this committed. */
-  takeCommitted(update: Uint8Array): void
-  takeCommittedClocks(clocks: ReadonlyMap<number, number>): void
-  stateVector(): Uint8Array
-  /** What a document with this state vector lacks. */
-  diff(stateVector: Uint8Array): Uint8Array
-  /** Called when `isSaved` or `error` may have changed. */
-  changed(): void
-}
 
 export interface LocalCopyOptions {
   readonly place: LocalPlace
@@ -75,6 +35,8 @@ export class LocalCopy {
   readonly #leaving = new AbortController()
   /** Tabs of which it is known that they are not connected. */
   readonly #unconnected = new Set<string>()
+  /** Tabs that were asked for what an edit of theirs builds on, and the number of the newest such edit. */
+  readonly #owed = new Map<string, number>()
   #log: LocalLog | undefined
   #error: PolyphonyError | undefined
   #holdsLock = false
@@ -109,11 +71,6 @@ export class LocalCopy {
     return this.#log?.error ?? this.#error
   }
 
-  /** Whether this tab writes to the store. */
-  get isLeading(): boolean {
-    return this.#log !== undefined
-  }
-
   /** Settles once the document shows what is kept on this machine, or it is known why it cannot. */
   async load(): Promise<void> {
     const { place, clock } = this.#options
@@ -141,6 +98,14 @@ export class LocalCopy {
     this.#sent++
     this.#record('edit', update)
     this.#post({ type: 'edit', tab: this.#tab, update, sequence: this.#sent })
+  }
+
+  /** Keeps an edit of another tab that had to wait for something else; `isLast`: no other one does. */
+  keep(update: Uint8Array, { isLast }: { readonly isLast: boolean }): void {
+    this.#record('edit', update)
+    if (!isLast) return
+    for (const [tab, sequence] of this.#owed) this.#promise(tab, sequence)
+    this.#owed.clear()
   }
 
   /** Keeps what the server or another tab has brought. */
@@ -245,9 +210,7 @@ export class LocalCopy {
         if (kind === 'edit') kept.add(update)
         else if (kind === 'confirmed') kept.clear()
       })
-      await this.#recordMissed(log)
-      this.#log = log
-      this.#stored = this.#sent
+      await this.#follow(log)
       const pending = kept.toUpdate()
       if (pending !== undefined) host.loadPending(pending)
       if (this.#closed) await this.#end()
@@ -274,8 +237,8 @@ export class LocalCopy {
     })
   }
 
-  /** Records what the document has and the store has not: what came in while this tab did not lead, or was loading. */
-  async #recordMissed(log: LocalLog): Promise<void> {
+  /** Records what the document has and the store has not: what came in while there was no log. From then on, there is. */
+  async #follow(log: LocalLog): Promise<void> {
     const { host } = this.#options
     while (this.#missed) {
       this.#missed = false
@@ -288,6 +251,9 @@ export class LocalCopy {
       const pending = host.pendingUpdate()
       if (pending !== undefined) log.record('edit', pending)
     }
+    // In the same turn as the last look, so that nothing is missed in between.
+    this.#log = log
+    this.#stored = this.#sent
   }
 
   #record(kind: 'edit' | 'content', update: Uint8Array): void {
@@ -325,10 +291,10 @@ export class LocalCopy {
         this.#join()
         return
       case 'edit':
-        this.#take('edit', message.update)
-        this.#log?.whenDurable(() =>
-          this.#post({ type: 'stored', tab: this.#tab, to: message.tab, sequence: message.sequence }),
-        )
+        this.#takeEdit(message.update, message.tab, message.sequence)
+        return
+      case 'ask':
+        if (message.to === this.#tab) this.#catchUp(message.stateVector)
         return
       case 'content':
         this.#take('content', message.update)
@@ -387,9 +353,26 @@ export class LocalCopy {
     this.#post({ type: 'join', tab: this.#tab, stateVector: this.#stateVector(), online: this.#online })
   }
 
-  #take(kind: 'edit' | 'content', update: Uint8Array): void {
-    const fresh = this.#options.host.take(kind, update)
+  #take(kind: 'edit' | 'content', update: Uint8Array): boolean {
+    const { fresh, isComplete } = this.#options.host.take(kind, update)
     if (fresh !== undefined) this.#record(kind, fresh)
+    return isComplete
+  }
+
+  /** Calls it stored once it is; asks for what it builds on when that is not here. */
+  #takeEdit(update: Uint8Array, from: string, sequence: number): void {
+    if (this.#take('edit', update)) {
+      this.#owed.delete(from)
+      this.#promise(from, sequence)
+      return
+    }
+    if (!this.#owed.has(from))
+      this.#post({ type: 'ask', tab: this.#tab, to: from, stateVector: this.#stateVector() })
+    this.#owed.set(from, sequence)
+  }
+
+  #promise(to: string, sequence: number): void {
+    this.#log?.whenDurable(() => this.#post({ type: 'stored', tab: this.#tab, to, sequence }))
   }
 
   async #clear(): Promise<void> {

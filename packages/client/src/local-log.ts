@@ -1,4 +1,11 @@
-import { limitTable, toPolyphonyError, type PolyphonyError, type Clock, type Logger, type Random } from '@polyphony/core'
+import {
+  limitTable,
+  toPolyphonyError,
+  type PolyphonyError,
+  type Clock,
+  type Logger,
+  type Random,
+} from '@polyphony/core'
 import { isCheckpoint, joinBytes, type DocumentStore, type NewEntry } from '@polyphony/storage'
 import * as Y from 'yjs'
 import { Backoff } from './backoff.ts'
@@ -207,7 +214,8 @@ export class LocalLog {
   }
 
   #failed(error: PolyphonyError, clock: Clock): void {
-    if (!error.retry || queuedBytes(this.#queue) > limitTable.queueBytesMax.default) return this.#giveUp(error)
+    if (!error.retry || queuedBytes(this.#queue) > limitTable.queueBytesMax.default)
+      return this.#giveUp(error)
     this.#error = error
     this.#options.logger.warn({ documentId: this.#options.id, code: error.code }, 'the local store fails')
     this.#cancelRetry = clock.after(this.#backoff.next(), () => this.#start())

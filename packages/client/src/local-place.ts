@@ -1,6 +1,49 @@
 import type { DocumentStore } from '@polyphony/storage'
-import type { LocalPlace } from './local-copy.ts'
+import type { LogSubject } from './local-log.ts'
 import type { TabPlatform } from './tabs.ts'
+
+export interface OpenedStore {
+  readonly store: DocumentStore
+  /** Does nothing for a store that somebody else opened. */
+  close(): Promise<void>
+}
+
+/** Where a local copy is kept. Opened only by the tab that leads. */
+export interface LocalPlace {
+  /** Names the lock and the channel of the tabs. */
+  readonly name: string
+  /** The document's id in the store. */
+  readonly id: string
+  open(): Promise<OpenedStore>
+  /** Absent where no other process can have the same store open. */
+  readonly tabs?: TabPlatform | undefined
+}
+
+/** What became of an update from another tab. */
+export interface TakenUpdate {
+  /** What of it is new here, and has to be kept. */
+  readonly fresh: Uint8Array | undefined
+  /** Whether the document has all of it; it lacks what that builds on otherwise. */
+  readonly isComplete: boolean
+}
+
+/** The document, as its local copy sees it. */
+export interface LocalCopyHost extends LogSubject {
+  /** Something from another tab. */
+  take(kind: 'edit' | 'content', update: Uint8Array): TakenUpdate
+  /** Something from the store. */
+  load(update: Uint8Array): void
+  /** What of the store the server may not have; it is loaded. */
+  loadPending(update: Uint8Array): void
+  /** Another tab's connection has seen this committed. */
+  takeCommitted(update: Uint8Array): void
+  takeCommittedClocks(clocks: ReadonlyMap<number, number>): void
+  stateVector(): Uint8Array
+  /** What a document with this state vector lacks. */
+  diff(stateVector: Uint8Array): Uint8Array
+  /** Called when `isSaved` or `error` may have changed. */
+  changed(): void
+}
 
 /** What tells one local copy from another. */
 export interface LocalIdentity {

@@ -31,8 +31,7 @@ export class PendingEdits {
     this.#measure()
     if (this.isEmpty) return
     this.#updates.push(update)
-    while (isLopsided(this.#updates))
-      this.#updates.push(Y.mergeUpdates(this.#updates.splice(-2)))
+    while (isLopsided(this.#updates)) this.#updates.push(Y.mergeUpdates(this.#updates.splice(-2)))
   }
 
   /** The server has sent this update, so it has committed what is in it. */

@@ -1,9 +1,4 @@
-import {
-  PolyphonyError,
-  toPolyphonyError,
-  type Clock,
-  type Random,
-} from '@polyphony/core'
+import { PolyphonyError, toPolyphonyError, type Clock, type Random } from '@polyphony/core'
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import type { Awareness } from 'y-protocols/awareness'

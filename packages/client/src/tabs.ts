@@ -44,11 +44,17 @@ export function browserTabs(): TabPlatform | undefined {
  *   follower → join (what I have)         leader → state (what you lack, what of it is pending, what I have)
  *   follower → edit, content              what the leader lacks
  *   any → edit, numbered                  leader → stored (up to that number, durable in the database)
+ *   any → ask (what I have)               whose edit came before what it builds on → edit, content
  *   new leader → lead                     others → join
  *   connected → committed                 for those whose own connection is down
  */
 export type TabMessage =
-  | { readonly type: 'join'; readonly tab: string; readonly stateVector: Uint8Array; readonly online: boolean }
+  | {
+      readonly type: 'join'
+      readonly tab: string
+      readonly stateVector: Uint8Array
+      readonly online: boolean
+    }
   | {
       readonly type: 'state'
       readonly tab: string
@@ -59,6 +65,7 @@ export type TabMessage =
     }
   | { readonly type: 'lead'; readonly tab: string }
   | { readonly type: 'edit'; readonly tab: string; readonly update: Uint8Array; readonly sequence: number }
+  | { readonly type: 'ask'; readonly tab: string; readonly to: string; readonly stateVector: Uint8Array }
   | { readonly type: 'content'; readonly tab: string; readonly update: Uint8Array }
   | { readonly type: 'stored'; readonly tab: string; readonly to: string; readonly sequence: number }
   | { readonly type: 'committed'; readonly tab: string; readonly update: Uint8Array }

@@ -19,3 +19,11 @@ export function updateIds(update: Uint8Array): UpdateIds {
     for (const { clock, len } of ranges) deleted.add(client, clock, len)
   return { inserted, deleted }
 }
+
+/** Whether a document has everything in an update; it keeps what builds on something else aside until that comes. */
+export function isIntegrated(doc: Y.Doc, update: Uint8Array): boolean {
+  for (const ids of Object.values(updateIds(update)) as readonly IdSet[])
+    for (const { client, clock, length } of ids.entries())
+      if (clock + length > Y.getState(doc.store, client)) return false
+  return true
+}
