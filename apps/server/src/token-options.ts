@@ -8,6 +8,18 @@ export const tokenOptions = [
   },
   { flag: 'access', value: 'ACCESS', meaning: '"read" or "write" (which includes reading). Default: write' },
   {
+    flag: 'read',
+    value: 'POINTER',
+    meaning:
+      'Limits it to the part of each document at this JSON pointer. May be repeated. Default: all of it',
+  },
+  {
+    flag: 'write',
+    value: 'POINTER',
+    meaning:
+      'The part that it may change, within what it may read. May be repeated. Default: what it may read',
+  },
+  {
     flag: 'expires-in',
     value: 'TIME',
     meaning: 'How long it is valid, such as 15m, 12h or 30d. Default: 12h',

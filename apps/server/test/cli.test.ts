@@ -151,6 +151,13 @@ describe('polyphony', () => {
     expect(server.lines.join('\n')).not.toContain(token.slice(0, 20))
     expect(server.lines.join('\n')).not.toContain(secret)
 
+    const scoped = ['token', '--subject', 'ada', '--document', 'a', '--read', '/x', '--write', '/x/y']
+    const { out } = await run(scoped, { POLYPHONY_AUTH_SECRET: secret })
+    const claims = JSON.parse(Buffer.from(out.split('.')[1] ?? '', 'base64url').toString()) as unknown
+    expect(claims).toMatchObject({ documents: [{ pattern: 'a', read: ['/x'], write: ['/x/y'] }] })
+    const wrong = await run([...scoped, '--write', '/z'], { POLYPHONY_AUTH_SECRET: secret })
+    expect(wrong).toMatchObject({ code: 2, out: '' })
+
     const incomplete = await run(['token', '--subject', 'ada'], { POLYPHONY_AUTH_SECRET: secret })
     expect(incomplete).toMatchObject({ code: 2, out: '' })
     expect((await run(['token', '--subject', 'a', '--document', '**'])).err).toContain(

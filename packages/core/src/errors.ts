@@ -14,6 +14,12 @@ export const errorTable = {
   'invalid-frame': { status: 400, close: 4400, retry: false, title: 'The WebSocket frame is malformed' },
   unauthorized: { status: 401, close: 4401, retry: false, title: 'A valid token is needed' },
   forbidden: { status: 403, close: 4403, retry: false, title: 'The token does not grant this' },
+  'pointer-forbidden': {
+    status: 403,
+    close: 4403,
+    retry: false,
+    title: 'The token does not grant this part of the document',
+  },
   'origin-refused': { status: 403, close: 4403, retry: false, title: 'The Origin is not on the allow-list' },
   'host-refused': { status: 403, close: 4403, retry: false, title: 'The Host is not a name of this server' },
   'document-not-found': { status: 404, close: 4404, retry: false, title: 'There is no such document' },

@@ -19,6 +19,7 @@ import {
 import { requireAccess } from './authorization.ts'
 import type { DocumentHandle } from './document-handle.ts'
 import type { FeedStreams } from './feed-streams.ts'
+import { readablePointer, requireChangesWithin } from './pointer-scope.ts'
 import { mediaTypeOf, readJsonBody } from './request-body.ts'
 import type { DocumentRequestHandler, Exchange } from './request-handler.ts'
 import { parseVersion } from './version-token.ts'
@@ -31,7 +32,8 @@ export function agUiHandler(streams: FeedStreams): DocumentRequestHandler {
   return async (exchange, documentId) => {
     requireAccess(exchange.principal, documentId, 'read')
     requireEventStream(exchange)
-    const input = parseRunInput(await readJsonBody(exchange.request, exchange.limits))
+    const asked = parseRunInput(await readJsonBody(exchange.request, exchange.limits))
+    const input = { ...asked, pointer: readablePointer(exchange.principal, documentId, asked.pointer) }
     const taken = await takeProposal(exchange, documentId, input)
     await streams.run(exchange, {
       documentId,
@@ -96,7 +98,11 @@ async function mergeState(
   const { pointer, runId } = input
   const author = exchange.principal.id
   const authorship = { author, runId, idempotencyKey: `${author} ${proposalKey(input)}` }
-  const outcome = await handle.edit(authorship, (view) => view.assign(state, { pointer, at }))
+  const outcome = await handle.edit(authorship, (view) => {
+    const before = (): JsonValue => view.read({ pointer, at })
+    requireChangesWithin(exchange.principal, handle.documentId, { pointer, before, after: state })
+    return view.assign(state, { pointer, at })
+  })
   return outcome.result?.conflicts ?? []
 }
 

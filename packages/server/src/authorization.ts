@@ -1,5 +1,6 @@
 import { PolyphonyError } from '@polyphony/core'
 import { isLoopbackAddress } from './host-names.ts'
+import type { PointerScope } from './pointer-scope.ts'
 
 export type Access = 'none' | 'read' | 'write'
 
@@ -8,6 +9,8 @@ export interface Principal {
   /** Written into the log as the author of what this principal changes. */
   readonly id: string
   access(documentId: string): Access
+  /** The parts of a document that `access` is limited to. Absent, or `undefined`: all of it. */
+  scope?(documentId: string): PointerScope | undefined
   /** When what it may do ends; feeds end then. Absent: never. */
   readonly expiresAtMs?: number | undefined
 }

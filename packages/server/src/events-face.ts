@@ -2,6 +2,7 @@ import { encodeSse, encodeSseRetry, sseKeepAlive } from '@polyphony/ag-ui'
 import type { Random } from '@polyphony/core'
 import { requireAccess } from './authorization.ts'
 import type { FeedStreams } from './feed-streams.ts'
+import { readablePointer } from './pointer-scope.ts'
 import { problemOf } from './problem.ts'
 import { pointerParameter } from './query-parameters.ts'
 import type { DocumentRequestHandler } from './request-handler.ts'
@@ -19,7 +20,7 @@ export function eventsHandler(streams: FeedStreams, random: Random): DocumentReq
     const since = typeof lastEventId === 'string' && lastEventId !== '' ? lastEventId : query.get('version')
     await streams.run(exchange, {
       documentId,
-      pointer: pointerParameter(query),
+      pointer: readablePointer(exchange.principal, documentId, pointerParameter(query)),
       splices: query.has('splices'),
       since: since ?? undefined,
       face: 'events',

@@ -1,7 +1,7 @@
 import { PolyphonyError } from '@polyphony/core'
 import { errors, jwtVerify, type JWTPayload } from 'jose'
 import type { Authorize, Principal } from './authorization.ts'
-import { compileDocumentGlob } from './document-glob.ts'
+import { readGrants, type Grant } from './token-grants.ts'
 
 export interface JwtOptions {
   /** Shared with whoever signs the tokens. At least 32 bytes, as RFC 7518 asks for HS256. */
@@ -11,8 +11,8 @@ export interface JwtOptions {
 }
 
 /**
- * Principals from JSON Web Tokens signed with HS256. Claims: `sub` (who), `documents` (patterns), `access` (`read` or
- * `write`), and `exp` or `nbf` if wanted. Every other algorithm, `none` included, is refused.
+ * Principals from JSON Web Tokens signed with HS256. Claims: `sub` (who), `documents` (patterns, or grants with pointers),
+ * `access` (`read` or `write`), and `exp` or `nbf` if wanted. Every other algorithm, `none` included, is refused.
  * Throws `TypeError` for a secret that is too short.
  */
 export function jwtAuthorizer(options: JwtOptions): Authorize {
@@ -42,32 +42,20 @@ async function verify(token: string, secret: Uint8Array, clockTolerance: number)
 
 /** Checks the claims; a token that says too little or something else grants nothing. */
 function principalOf(claims: JWTPayload): Principal {
-  const { sub, documents, access, exp } = claims
-  if (
-    typeof sub !== 'string' ||
-    sub.length < 1 ||
-    sub.length > 256 ||
-    !isPatternList(documents) ||
-    (access !== 'read' && access !== 'write')
-  ) {
+  const { sub, exp } = claims
+  const grants = readGrants({ documents: claims['documents'], access: claims['access'] })
+  if (typeof sub !== 'string' || sub.length < 1 || sub.length > 256 || grants === undefined) {
     throw new PolyphonyError(
       'unauthorized',
-      'The token needs the claims "sub" (1 to 256 characters), "documents" (a list of at most 100 patterns) and ' +
-        '"access" ("read" or "write").',
+      'The token needs the claims "sub" (1 to 256 characters), "documents" (a list of at most 100 grants) and "access" ' +
+        '("read" or "write"). See the documentation of tokens.',
     )
   }
-  const patterns = documents.map(compileDocumentGlob)
+  const grantOf = (documentId: string): Grant | undefined => grants.find(({ matches }) => matches(documentId))
   return {
     id: sub,
-    access: (documentId) => (patterns.some((matches) => matches(documentId)) ? access : 'none'),
+    access: (documentId) => grantOf(documentId)?.access ?? 'none',
+    scope: (documentId) => grantOf(documentId)?.scope,
     expiresAtMs: exp === undefined ? undefined : exp * 1_000,
   }
-}
-
-function isPatternList(value: unknown): value is string[] {
-  return (
-    Array.isArray(value) &&
-    value.length <= 100 &&
-    value.every((pattern) => typeof pattern === 'string' && pattern.length <= 512)
-  )
 }

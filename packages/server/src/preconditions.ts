@@ -40,11 +40,7 @@ export function parseIfMatch(headers: IncomingHttpHeaders): string | undefined {
  *
  * @param current token of the newest version, if the document has one
  */
-export function preconditionFailed(
-  documentId: string,
-  reason: string,
-  current?: string | undefined,
-): PolyphonyError {
+export function preconditionFailed(documentId: string, reason: string, current?: string): PolyphonyError {
   return new PolyphonyError('precondition-failed', `If-Match does not hold for "${documentId}": ${reason}.`, {
     documentId,
     ...(current === undefined ? {} : { extra: { version: current } }),

@@ -5,6 +5,7 @@ import * as Y from 'yjs'
 import { sendBytes, sendEmpty, sendJson, sendState } from './answer.ts'
 import { requireAccess } from './authorization.ts'
 import type { DocumentHandle } from './document-handle.ts'
+import { readablePointer, requireWhole } from './pointer-scope.ts'
 import { isNotModified } from './preconditions.ts'
 import { pointerParameter, countParameter } from './query-parameters.ts'
 import type { Exchange } from './request-handler.ts'
@@ -14,7 +15,7 @@ import { formatRevision, formatVersion, requireVersion } from './version-token.t
 export async function getDocument(exchange: Exchange, documentId: string): Promise<void> {
   requireAccess(exchange.principal, documentId, 'read')
   const { query } = exchange.target
-  const pointer = pointerParameter(query)
+  const pointer = readablePointer(exchange.principal, documentId, pointerParameter(query))
   const at = query.get('at') ?? undefined
   await withDocument(exchange, documentId, async (handle) => {
     const headersOf = (token: string) => ({
@@ -46,6 +47,7 @@ export async function getDocument(exchange: Exchange, documentId: string): Promi
 /** GET /v1/documents/{id}/updates: the state as one Yjs update, or what `?sv=` (a state vector in base64url) lacks. */
 export async function getUpdates(exchange: Exchange, documentId: string): Promise<void> {
   requireAccess(exchange.principal, documentId, 'read')
+  requireWhole(exchange.principal, documentId, 'A Yjs update')
   const stateVector = stateVectorParameter(exchange.target.query)
   await withDocument(exchange, documentId, async (handle) => {
     // Taken before the state, so that it never claims more than the body holds.

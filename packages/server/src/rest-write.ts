@@ -5,6 +5,13 @@ import { requireAccess } from './authorization.ts'
 import type { Authorship, DocumentHandle, EditOutcome } from './document-handle.ts'
 import { mergePatchOperations } from './merge-patch.ts'
 import { parsePatchRequest } from './patch-request.ts'
+import {
+  readablePointer,
+  requireChangesWithin,
+  requireMergePatchWithin,
+  requirePatchWithin,
+  requireWhole,
+} from './pointer-scope.ts'
 import { parseEntityTags, parseIfMatch, preconditionFailed } from './preconditions.ts'
 import { pointerParameter } from './query-parameters.ts'
 import { mediaTypeOf, readBody, readJsonBody } from './request-body.ts'
@@ -19,18 +26,24 @@ export async function putDocument(exchange: Exchange, documentId: string): Promi
   requireAccess(exchange.principal, documentId, 'write')
   requireMediaType(exchange, ['application/json'])
   const { headers } = exchange.request
-  const pointer = pointerParameter(exchange.target.query)
+  const pointer = readablePointer(exchange.principal, documentId, pointerParameter(exchange.target.query))
   const base = parseIfMatch(headers)
   const createsOnly = parseEntityTags(headers['if-none-match'], 'If-None-Match') === '*'
   const next = (await readJsonBody(exchange.request, exchange.limits)) as JsonValue
-  if (createsOnly) await create(exchange, documentId)
+  if (createsOnly) {
+    requireWhole(exchange.principal, documentId, 'A creation')
+    await create(exchange, documentId)
+  }
+  const assigned = (view: JsonView, at: Version | undefined): PatchResult => {
+    const before = (): JsonValue | undefined => valueAt(view, pointer, at)
+    requireChangesWithin(exchange.principal, documentId, { pointer, before, after: next })
+    return assign(view, next, pointer, at)
+  }
   await edit(exchange, documentId, { mustExist: base !== undefined }, (view, handle) => {
-    if (base === undefined || base === '*') {
-      return { at: undefined, result: assign(view, next, pointer, undefined) }
-    }
+    if (base === undefined || base === '*') return { at: undefined, result: assigned(view, undefined) }
     const at = matchedVersion(base, handle)
     try {
-      return { at, result: assign(view, next, pointer, at) }
+      return { at, result: assigned(view, at) }
     } catch (error) {
       if (!isPolyphonyError(error) || error.code !== 'revision-expired') throw error
       throw preconditionFailed(documentId, 'that version is no longer retained')
@@ -65,11 +78,15 @@ export async function patchDocument(exchange: Exchange, documentId: string): Pro
     policy: exchange.target.query.get('policy'),
     operationsMax: exchange.limits.patchOperationsMax,
   })
+  if (request.isMerge) requireMergePatchWithin(exchange.principal, documentId, request.patch)
+  else requirePatchWithin(exchange.principal, documentId, request.patch)
   const exact = expected !== undefined && expected !== '*'
   await edit(exchange, documentId, { mustExist: expected !== undefined, exact }, (view, handle) => {
     if (expected !== undefined && expected !== '*') requireNow(view, handle, expected)
     const at = request.at === undefined ? undefined : requireVersion(request.at, handle)
     const patch = request.isMerge ? operationsOf(view, request.patch, at) : request.patch
+    // A merge patch sets a parent that is not there yet.
+    if (request.isMerge) requirePatchWithin(exchange.principal, documentId, patch)
     const splices = mediaType === splicePatchType
     return { at, result: view.apply(patch, { at, policy: request.policy, splices }) }
   })
@@ -78,6 +95,7 @@ export async function patchDocument(exchange: Exchange, documentId: string): Pro
 /** DELETE /v1/documents/{id}; with `If-Match` only at that version. */
 export async function deleteDocument(exchange: Exchange, documentId: string): Promise<void> {
   requireAccess(exchange.principal, documentId, 'write')
+  requireWhole(exchange.principal, documentId, 'A deletion')
   const expected = parseIfMatch(exchange.request.headers)
   const handle = await exchange.documents.open(documentId, { mustExist: true })
   const { revision, incarnation } = handle
@@ -100,6 +118,7 @@ const headHasMoved: ReadonlySet<ErrorCode> = new Set(['precondition-failed', 'in
 /** POST /v1/documents/{id}/updates: commits a Yjs update. */
 export async function postUpdate(exchange: Exchange, documentId: string): Promise<void> {
   requireAccess(exchange.principal, documentId, 'write')
+  requireWhole(exchange.principal, documentId, 'A Yjs update')
   requireMediaType(exchange, ['application/octet-stream'])
   const update = await readBody(exchange.request, exchange.limits)
   const handle = await exchange.documents.open(documentId)

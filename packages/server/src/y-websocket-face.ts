@@ -11,6 +11,7 @@ import { WebSocketServer, type WebSocket } from 'ws'
 import type { Principal } from './authorization.ts'
 import type { ConnectionCounter } from './connection-counter.ts'
 import type { Upgrade } from './http-server.ts'
+import { requireWhole } from './pointer-scope.ts'
 import type { Rooms } from './rooms.ts'
 import { YWebsocketSession } from './y-websocket-session.ts'
 
@@ -96,6 +97,7 @@ export class YWebsocketFace {
     const documentId = documentIdOf(url)
     const { principal } = admission
     const readOnly = accessOf(principal, documentId) === 'read'
+    requireWhole(principal, documentId, 'A Yjs session')
     const release = connections.acquire(documentId)
     webSocket.once('close', release)
     const { room, leave } = await rooms.enter(documentId)
