@@ -57,5 +57,5 @@ export class Presence {
 function read(awareness: Awareness): readonly PresentClient[] {
   return [...awareness.getStates()]
     .map(([clientId, state]) => ({ clientId, isSelf: clientId === awareness.clientID, state }))
-    .sort((a, b) => a.clientId - b.clientId)
+    .toSorted((a, b) => a.clientId - b.clientId)
 }

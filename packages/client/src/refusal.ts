@@ -29,15 +29,10 @@ export function judgeEnd(end: ConnectionEnd): Verdict {
   const error = end.denied ?? errorOfClose(end)
   if (error === undefined) return { action: 'retry' }
   if (error.retry) return { action: 'retry', error }
-  switch (error.code) {
-    case 'unauthorized':
-      return { action: end.canRenewToken && end.repeats < repeatsMax ? 'retry' : 'stop', error }
-    // A live update may be too large where the step 2 of a new connection is not.
-    case 'frame-too-large':
-      return { action: end.repeats < repeatsMax ? 'retry' : 'stop', error }
-    default:
-      return { action: isStoreTrouble(error.code) ? 'retry' : 'stop', error }
-  }
+  // A live update may be too large where the step 2 of a new connection is not.
+  const mayChange = error.code === 'frame-too-large' || (error.code === 'unauthorized' && end.canRenewToken)
+  const isHopeful = isStoreTrouble(error.code) || (mayChange && end.repeats < repeatsMax)
+  return { action: isHopeful ? 'retry' : 'stop', error }
 }
 
 /** Reads what `permissionDenied` says: a code, a colon, a message. */

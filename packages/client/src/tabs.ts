@@ -32,7 +32,7 @@ export function browserTabs(): TabPlatform | undefined {
     locks: { request: (name, options, task) => locks.request(name, options, task) },
     openChannel(name, receive) {
       const channel = new BroadcastChannel(name)
-      channel.onmessage = ({ data }) => receive(data)
+      channel.addEventListener('message', ({ data }) => receive(data))
       return channel
     },
   }

@@ -25,7 +25,7 @@ export class BrowserProfile {
   readonly #held = new Map<string, Tab>()
   readonly #waiting = new Map<string, Waiting[]>()
 
-  openTab(): { readonly platform: TabPlatform; kill(): void } {
+  openTab(): { readonly platform: TabPlatform; readonly kill: () => void } {
     const tab: Tab = { dead: false, channels: new Set() }
     this.#tabs.add(tab)
     return {

@@ -1,0 +1,34 @@
+import { valueAt, type JsonValue } from '@polyphony/client'
+import { useCallback, useMemo } from 'react'
+import { useProvided } from './provider.ts'
+import { useSelected, type Source } from './use-selected.ts'
+
+/** What is at a JSON pointer. The component renders again only when that part has changed. */
+export function useValue(pointer: string): JsonValue | undefined
+/** What a function makes of the state, with which `T` is asserted; renders again when that differs by `isEqual`. */
+export function useValue<R, T extends JsonValue = JsonValue>(
+  select: (state: T) => R,
+  isEqual?: (a: R, b: R) => boolean,
+): R
+export function useValue<R, T extends JsonValue>(
+  what: string | ((state: T) => R),
+  isEqual?: (a: unknown, b: unknown) => boolean,
+): unknown {
+  const source = useStateSource()
+  const byPointer = useCallback((state: JsonValue) => valueAt(state, String(what)), [what])
+  // The application says what its documents look like; nothing checks it.
+  const select = typeof what === 'function' ? (what as (state: JsonValue) => unknown) : byPointer
+  return useSelected(source, select, isEqual)
+}
+
+function useStateSource(): Source<JsonValue> {
+  const { document, initialValue } = useProvided()
+  return useMemo(
+    () => ({
+      subscribe: (changed) => document?.subscribe('', changed) ?? (() => undefined),
+      read: () => document?.value ?? initialValue,
+      readOnServer: () => initialValue,
+    }),
+    [document, initialValue],
+  )
+}
