@@ -16,7 +16,10 @@ export async function openPostgresBus(
   const database = await PostgresDatabase.open(address, options, 2)
   try {
     const parts = new MessageParts()
-    const listener = await PostgresListener.open(address, options, () => parts.clear())
+    const listener = await PostgresListener.open(address, options, {
+      onGap: () => parts.clear(),
+      notify: (channel, payload) => database.query('SELECT pg_notify($1, $2)', [channel, payload]),
+    })
     return new PostgresBus({ database, listener, parts }, options)
   } catch (error) {
     await database.close()

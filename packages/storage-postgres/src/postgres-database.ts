@@ -1,8 +1,13 @@
-import { PolyphonyError, silentLogger } from '@polyphony/core'
+import { createHash } from 'node:crypto'
+import { PolyphonyError, silentLogger, type Logger } from '@polyphony/core'
 import { DatabaseError, Pool, type ClientConfig, type QueryResultRow } from 'pg'
+import { parseAddress } from './postgres-address.ts'
 import type { PostgresConnectionOptions } from './postgres-options.ts'
 
-/** A statement with a name under which each connection keeps its plan. */
+/**
+ * A statement under whose name and text each connection keeps its plan. The text is part of the key because a pooler may
+ * hand a connection from one deployment to another, whose tables lie in another schema.
+ */
 export interface Statement {
   readonly name: string
   readonly text: string
@@ -11,9 +16,14 @@ export interface Statement {
 /** A pool of connections to one database. Every method rejects with `store-failed`. */
 export class PostgresDatabase {
   readonly #pool: Pool
+  readonly #logger: Logger
+  readonly #names = new WeakMap<Statement, string>()
+  /** Whether connections keep plans. */
+  #isNaming = true
 
-  private constructor(pool: Pool) {
+  private constructor(pool: Pool, logger: Logger) {
     this.#pool = pool
+    this.#logger = logger
   }
 
   /** Connects once, to see that it can be reached. */
@@ -24,7 +34,7 @@ export class PostgresDatabase {
   ): Promise<PostgresDatabase> {
     const { statementTimeoutMs = 10_000, connectTimeoutMs = 5_000, logger = silentLogger } = options
     const pool = new Pool({
-      ...clientConfig(address, options, 'pool'),
+      ...clientConfig(parseAddress(address).statements, options, 'pool'),
       max: options.connectionsMax ?? connectionsMax,
       connectionTimeoutMillis: connectTimeoutMs,
       statement_timeout: statementTimeoutMs,
@@ -34,7 +44,7 @@ export class PostgresDatabase {
     })
     // Of connections that nobody uses; a statement has its own error.
     pool.on('error', (error) => logger.warn({ error: error.message }, 'postgres connection lost'))
-    const database = new PostgresDatabase(pool)
+    const database = new PostgresDatabase(pool, logger)
     try {
       await database.query('SELECT 1')
       return database
@@ -49,13 +59,28 @@ export class PostgresDatabase {
     statement: Statement | string,
     values: readonly unknown[] = [],
   ): Promise<readonly Row[]> {
-    const named = typeof statement === 'string' ? { text: statement } : statement
+    const name = typeof statement === 'string' || !this.#isNaming ? undefined : this.#nameOf(statement)
+    const query = { text: typeof statement === 'string' ? statement : statement.text, values: [...values] }
     try {
-      const { rows } = await this.#pool.query<Row>({ ...named, values: [...values] })
+      const { rows } = await this.#pool.query<Row>(name === undefined ? query : { ...query, name })
       return rows
     } catch (cause) {
-      throw storeFailed(cause)
+      if (name === undefined || !isPlanMissing(cause)) throw storeFailed(cause)
+      // It has not run at all.
+      if (this.#isNaming)
+        this.#logger.warn({}, 'postgres is behind a pooler that keeps no prepared statements')
+      this.#isNaming = false
+      return await this.query(statement, values)
     }
+  }
+
+  #nameOf(statement: Statement): string {
+    const known = this.#names.get(statement)
+    if (known !== undefined) return known
+    const digest = createHash('sha256').update(statement.text).digest('hex').slice(0, 16)
+    const name = `${statement.name}-${digest}`
+    this.#names.set(statement, name)
+    return name
   }
 
   /** Runs several statements, none of which has values, in one transaction on one connection. */
@@ -82,14 +107,12 @@ export class PostgresDatabase {
   }
 }
 
-/** What every connection is opened with. Throws `TypeError` for an address that is none of PostgreSQL. */
+/** What every connection is opened with. */
 export function clientConfig(
   address: string,
   options: PostgresConnectionOptions,
   purpose: string,
 ): ClientConfig {
-  if (!/^postgres(ql)?:\/\//.test(address))
-    throw new TypeError('The address of PostgreSQL begins with postgres://')
   return {
     connectionString: address,
     application_name: `polyphony-${purpose}`,
@@ -98,6 +121,11 @@ export function clientConfig(
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
   }
+}
+
+/** The server connection that a pooler has given us knows no statement of this name, or knows it already. */
+function isPlanMissing(cause: unknown): boolean {
+  return cause instanceof DatabaseError && (cause.code === '26000' || cause.code === '42P05')
 }
 
 /** Wraps what `pg` and PostgreSQL throw. */

@@ -1,39 +1,52 @@
 import { silentLogger, systemClock, systemRandom } from '@polyphony/core'
 import { Client } from 'pg'
+import { probeNotifications, type ProbedConnections } from './notification-probe.ts'
+import { parseAddress } from './postgres-address.ts'
 import { clientConfig, storeFailed } from './postgres-database.ts'
 import type { PostgresConnectionOptions } from './postgres-options.ts'
 
 const retryMsFirst = 50
 const retryMsMax = 2_000
 
+export interface ListenerLinks {
+  /** Notifications were missed. */
+  readonly onGap: () => void
+  /** Sends a notification on another connection. */
+  readonly notify: ProbedConnections['notify']
+}
+
 /**
  * One connection that listens on channels and reconnects by itself; after each reconnect it listens again, and then
- * `onGap` is called, because notifications were missed.
+ * `onGap` is called, because notifications were missed. Each connection is probed: see `probeNotifications`.
  */
 export class PostgresListener {
   readonly #address: string
   readonly #options: PostgresConnectionOptions
   readonly #onGap: () => void
+  readonly #notify: ProbedConnections['notify']
   readonly #listeners = new Map<string, Set<(payload: string) => void>>()
   readonly #commands: string[] = []
   #running: Promise<void> | undefined
+  #probe = new AbortController()
+  #probing: Promise<void> | undefined
   #client: Client | undefined
   #attempt = 0
   #closed = false
 
-  private constructor(address: string, options: PostgresConnectionOptions, onGap: () => void) {
-    this.#address = options.listenAddress ?? address
+  private constructor(address: string, options: PostgresConnectionOptions, links: ListenerLinks) {
+    this.#address = options.listenAddress ?? parseAddress(address).notifications
     this.#options = options
-    this.#onGap = onGap
+    this.#onGap = links.onGap
+    this.#notify = links.notify
   }
 
   /** Rejects with `store-failed` when the first attempt to connect fails. */
   static async open(
     address: string,
     options: PostgresConnectionOptions,
-    onGap: () => void,
+    links: ListenerLinks,
   ): Promise<PostgresListener> {
-    const listener = new PostgresListener(address, options, onGap)
+    const listener = new PostgresListener(address, options, links)
     await listener.#connect()
     return listener
   }
@@ -55,6 +68,8 @@ export class PostgresListener {
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#probe.abort()
+    await this.#probing
     this.#listeners.clear()
     const client = this.#client
     this.#client = undefined
@@ -113,13 +128,23 @@ export class PostgresListener {
     }
     this.#client = client
     this.#attempt = 0
+    this.#beginProbe()
     // What began to listen while this connection was being made.
     for (const channel of this.#listeners.keys()) if (!heard.has(channel)) void this.#run('LISTEN', channel)
+  }
+
+  #beginProbe(): void {
+    const notify = (channel: string, payload: string): Promise<unknown> => this.#notify(channel, payload)
+    const listen: ProbedConnections['listen'] = (channel, listener) => this.listen(channel, listener)
+    this.#probe.abort()
+    this.#probe = new AbortController()
+    this.#probing = probeNotifications({ listen, notify }, this.#options, this.#probe.signal)
   }
 
   #lost(client: Client | undefined, error: unknown): void {
     if (this.#closed || client === undefined || client !== this.#client) return
     this.#client = undefined
+    this.#probe.abort()
     const { logger = silentLogger } = this.#options
     logger.warn({ error: String(error) }, 'postgres notifications interrupted; the connection is made again')
     void client.end().catch(() => undefined)

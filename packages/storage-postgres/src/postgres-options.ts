@@ -9,7 +9,7 @@ export interface PostgresConnectionOptions {
   readonly connectionsMax?: number | undefined
   /**
    * Where notifications are listened for, when `address` leads to a pooler that hands out a connection per transaction
-   * (PgBouncer): LISTEN needs one of its own. Default: the same address.
+   * (PgBouncer): LISTEN needs one of its own. Default: `?listen=HOST:PORT` of the address, else the same address.
    */
   readonly listenAddress?: string | undefined
   /** Certificates (PEM) of who may vouch for the server; given, it is reached by TLS only. Or `sslmode` and `sslrootcert` in the address. */

@@ -54,7 +54,10 @@ export async function openPostgresStore(
     const survives = await checkServer(database, options, logger)
     await migrate(database, tables)
     let wakeAll = (): void => undefined
-    const listener = await PostgresListener.open(address, options, () => wakeAll())
+    const listener = await PostgresListener.open(address, options, {
+      onGap: () => wakeAll(),
+      notify: (channel, payload) => database.query('SELECT pg_notify($1, $2)', [channel, payload]),
+    })
     const store = new PostgresStore({ database, listener, tables, survives }, options)
     wakeAll = () => store.wakeAll()
     return store

@@ -47,5 +47,5 @@ export async function openPostgresHarness(options: PostgresStoreOptions = {}): P
 
 /** Whether the server sends nothing but a notification: message type A. */
 function isNotification(bytes: Buffer): boolean {
-  return bytes[0] === 0x41
+  return bytes[0] === 0x41 && !bytes.includes('polyphony probe')
 }

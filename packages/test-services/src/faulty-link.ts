@@ -11,6 +11,8 @@ export interface FaultyLink {
   breakNext(fault: LinkFault, matches: (bytes: Buffer) => boolean): void
   /** How many faults have come about; a test that waits for one in vain tests nothing. */
   readonly faults: number
+  /** Leads new connections to another server, and ends those to this one. */
+  retarget(port: number): void
   /** Ends all connections now. */
   cut(): void
   close(): Promise<void>
@@ -19,9 +21,10 @@ export interface FaultyLink {
 export async function openFaultyLink(serverPort: number, serverHost = '127.0.0.1'): Promise<FaultyLink> {
   const sockets = new Set<Socket>()
   let faults = 0
+  let target = serverPort
   let pending: { fault: LinkFault; matches: (bytes: Buffer) => boolean } | undefined
   const listener = createServer({ noDelay: true }, (client) => {
-    const server = connect({ port: serverPort, host: serverHost, noDelay: true })
+    const server = connect({ port: target, host: serverHost, noDelay: true })
     const end = (): void => {
       client.destroy()
       server.destroy()
@@ -58,6 +61,10 @@ export async function openFaultyLink(serverPort: number, serverHost = '127.0.0.1
     },
     get faults() {
       return faults
+    },
+    retarget(port) {
+      target = port
+      cut()
     },
     cut,
     async close() {

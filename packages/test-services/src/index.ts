@@ -4,6 +4,7 @@ export { openFaultyLink, type FaultyLink, type LinkFault } from './faulty-link.t
 export { findFreePort } from './free-port.ts'
 export { buildForChildren, KilledWriters, type ReadableStore, type WriterStore } from './killed-writer.ts'
 export { numberedState, numberedUpdate } from './numbered-update.ts'
+export { hasPgbouncer, startPgbouncer } from './pgbouncer-service.ts'
 export {
   findPostgres,
   startPostgres,

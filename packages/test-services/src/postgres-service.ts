@@ -6,6 +6,8 @@ import type { ServiceAddress } from './redis-service.ts'
 import { run, ServiceProcess, type SystemUser } from './service-process.ts'
 
 export interface PostgresServiceOptions {
+  /** Makes it a streaming standby: begun as a copy of this primary. */
+  readonly standbyOf?: PostgresService | undefined
   /** Settings of postgresql.conf; whatever is absent is the server's default, so `fsync` is on. */
   readonly settings?: Readonly<Record<string, string>> | undefined
 }
@@ -16,6 +18,8 @@ export interface PostgresService {
   readonly port: number
   /** To break it with. */
   readonly process: ServiceProcess
+  /** Makes a primary of a standby; settles once it takes writes. */
+  promote(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -29,15 +33,13 @@ export async function findPostgres(): Promise<ServiceAddress> {
 /** Starts a server of our own, which the test may break. */
 export async function startPostgres(options: PostgresServiceOptions = {}): Promise<PostgresService> {
   const postgres = requireBinary('postgres')
-  const initdb = requireBinary('initdb')
   // PostgreSQL refuses to run as root.
   const user = process.getuid?.() === 0 ? await findUser('postgres', 'nobody') : undefined
   const port = await findFreePort()
   const server = new ServiceProcess('postgres', user)
   const data = join(server.folder, 'data')
   try {
-    const flags = ['--username=polyphony', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync']
-    await run(initdb, ['--pgdata', data, ...flags], user)
+    await (options.standbyOf === undefined ? initialise(data, user) : copy(options.standbyOf, data, user))
     const settings = { listen_addresses: '127.0.0.1', unix_socket_directories: '', ...options.settings }
     const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
     await server.start({
@@ -51,10 +53,26 @@ export async function startPostgres(options: PostgresServiceOptions = {}): Promi
     throw error
   }
   const url = `postgres://polyphony@127.0.0.1:${port}/postgres`
-  return { url, port, process: server, stop: () => server.stop() }
+  const promote = async (): Promise<void> => {
+    await run(requireBinary('pg_ctl'), ['promote', '--pgdata', data, '--wait'], user)
+  }
+  return { url, port, process: server, promote, stop: () => server.stop() }
 }
 
-async function findUser(...names: readonly string[]): Promise<SystemUser> {
+async function initialise(data: string, user: SystemUser | undefined): Promise<void> {
+  const flags = ['--username=polyphony', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync']
+  await run(requireBinary('initdb'), ['--pgdata', data, ...flags], user)
+}
+
+/** Its name for `synchronous_standby_names` is `standby`. */
+async function copy(primary: PostgresService, data: string, user: SystemUser | undefined): Promise<void> {
+  const source = `host=127.0.0.1 port=${primary.port} user=polyphony application_name=standby`
+  const flags = ['--checkpoint=fast', '--wal-method=stream', '--write-recovery-conf', '--no-sync']
+  await run(requireBinary('pg_basebackup'), ['--pgdata', data, '--dbname', source, ...flags], user)
+}
+
+/** Exported for what else refuses to run as root. */
+export async function findUser(...names: readonly string[]): Promise<SystemUser> {
   const id = findBinary('id')
   for (const name of id === undefined ? [] : names) {
     try {
@@ -70,7 +88,7 @@ async function findUser(...names: readonly string[]): Promise<SystemUser> {
 
 // A startup packet for a database: a server that is starting up or recovering answers with an error, a ready one asks
 // for a password or lets us in.
-function acceptsConnections(port: number): Promise<boolean> {
+export function acceptsConnections(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(startupPacket()))
     const finish = (answer: boolean): void => {
