@@ -36,7 +36,7 @@ const known = { from: 'this machine, before there was a connection' }
  *   edit → doc → pending → local copy (savedLocally)
  *                        → server → its echo, after the commit → not pending any more (saved)
  */
-export class PolyphonyDocument<T extends JsonValue = JsonValue> {
+export class PolyphonyDocument<T = JsonValue> {
   readonly documentId: string
   readonly doc: Y.Doc
   /** The JSON face: versions, diffs, patches. */
@@ -115,7 +115,7 @@ export class PolyphonyDocument<T extends JsonValue = JsonValue> {
 
   /** What is at a JSON pointer; undefined when there is nothing. */
   get(pointer: string): JsonValue | undefined {
-    return valueAt(this.value, pointer)
+    return valueAt(this.#mirrored().value, pointer)
   }
 
   /**

@@ -58,9 +58,8 @@ export interface OpenDocumentOptions {
  * `invalid-request` for an address and `invalid-document-id` for a name that cannot be; whatever goes wrong later stands
  * in `status`.
  */
-export function openDocument<T extends JsonValue = JsonValue>(
-  options: OpenDocumentOptions,
-): PolyphonyDocument<T> {
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the application says what its state looks like
+export function openDocument<T = JsonValue>(options: OpenDocumentOptions): PolyphonyDocument<T> {
   const documentId = parseDocumentId(options.documentId)
   const local = findPlace(options)
   return new PolyphonyDocument<T>({

@@ -5,12 +5,10 @@ import { useSelected, type Source } from './use-selected.ts'
 
 /** What is at a JSON pointer. The component renders again only when that part has changed. */
 export function useValue(pointer: string): JsonValue | undefined
-/** What a function makes of the state, with which `T` is asserted; renders again when that differs by `isEqual`. */
-export function useValue<R, T extends JsonValue = JsonValue>(
-  select: (state: T) => R,
-  isEqual?: (a: R, b: R) => boolean,
-): R
-export function useValue<R, T extends JsonValue>(
+/** What a function makes of the state; renders again when that differs by `isEqual`. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the application says what its state looks like
+export function useValue<R, T = JsonValue>(select: (state: T) => R, isEqual?: (a: R, b: R) => boolean): R
+export function useValue<R, T>(
   what: string | ((state: T) => R),
   isEqual?: (a: unknown, b: unknown) => boolean,
 ): unknown {
