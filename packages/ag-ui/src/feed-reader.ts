@@ -1,4 +1,4 @@
-import { toPolyphonyError, type PolyphonyError } from '@polyphony/core'
+import { isPolyphonyError, toPolyphonyError, type PolyphonyError } from '@polyphony/core'
 import type { Version } from '@polyphony/translator'
 import type { Frame, FrameList } from './frame-list.ts'
 
@@ -16,14 +16,35 @@ export interface HeldVersion {
   readonly token: string
 }
 
+/** What a reader is given. */
+export interface Delivery {
+  readonly kind: Frame['kind']
+  readonly frames: FrameList
+  readonly leadsTo: HeldVersion
+  /** Whether `leadsTo` is the newest version; if not, a delta follows. */
+  readonly isNewest: boolean
+}
+
+interface Sending extends Delivery {
+  next: number
+  /** Ends waiting for frames that are being made. */
+  readonly stop: () => void
+}
+
+/** How often a snapshot is begun anew because its version was no longer retained before it was made. */
+const restartsMax = 3
+
 /** What one reader of a feed holds, and what is on its way to it. */
 export class FeedReader {
   readonly #target: FeedTarget
-  #sending: { readonly frames: FrameList; readonly leadsTo: HeldVersion; next: number } | undefined
+  readonly #onSent: () => void
+  #sending: Sending | undefined
   #blocked = false
   #closed = false
   #waiters: (() => void)[] = []
   #served: (() => void)[] = []
+  #isContinuing = false
+  #restarts = 0
   /** What it was last given in full; absent until then. */
   held: HeldVersion | undefined
   /** Token of the newest version that was found to hold nothing new for it. */
@@ -33,8 +54,10 @@ export class FeedReader {
   /** Whether it got deltas since its last snapshot. */
   hadDeltas = false
 
-  constructor(target: FeedTarget, held: HeldVersion | undefined) {
+  /** @param onSent called after a delivery was sent, or has to be replaced by another */
+  constructor(target: FeedTarget, held: HeldVersion | undefined, onSent: () => void) {
     this.#target = target
+    this.#onSent = onSent
     this.held = held
   }
 
@@ -63,9 +86,11 @@ export class FeedReader {
     this.#waiters = []
   }
 
-  /** Sends all of `frames`, as fast as the reader takes them; then it holds `leadsTo`. Only while it is ready. */
-  send(frames: FrameList, kind: Frame['kind'], leadsTo: HeldVersion): void {
-    this.#sending = { frames, leadsTo, next: 0 }
+  /** Sends all the frames, as fast as the reader takes them; then it holds what they lead to. Only while it is ready. */
+  send(delivery: Delivery): void {
+    const { kind, frames } = delivery
+    frames.hold()
+    this.#sending = { ...delivery, next: 0, stop: frames.onProgress(() => this.#continue()) }
     if (kind === 'snapshot') this.needsSnapshot = false
     this.hadDeltas = kind === 'delta'
     this.#continue()
@@ -87,7 +112,7 @@ export class FeedReader {
 
   close(): void {
     this.#closed = true
-    this.#sending = undefined
+    this.#stopSending()
     this.prepare()
     this.settle()
   }
@@ -99,20 +124,50 @@ export class FeedReader {
   }
 
   #continue(): void {
+    // Asking for a frame may make it, which tells this reader.
+    if (this.#isContinuing) return
+    this.#isContinuing = true
     try {
       while (this.#sending !== undefined && !this.#blocked) {
         const frame = this.#sending.frames.at(this.#sending.next)
-        if (frame === undefined) {
-          this.held = this.#sending.leadsTo
-          this.#sending = undefined
-          this.settle()
-          return
-        }
+        if (frame === 'pending') return
+        if (frame === undefined) return this.#sent(this.#sending)
         this.#sending.next += 1
         this.#blocked = !this.#target.write(frame)
       }
     } catch (error) {
-      this.fail(toPolyphonyError(error))
+      if (this.#canRestart(error)) this.#restart()
+      else this.fail(toPolyphonyError(error))
+    } finally {
+      this.#isContinuing = false
     }
+  }
+
+  #sent({ leadsTo, isNewest }: Sending): void {
+    this.#stopSending()
+    this.#restarts = 0
+    this.held = leadsTo
+    if (isNewest) this.settle()
+    // Those who wait for all there is wait for the delta that follows.
+    else this.#waiters.unshift(...this.#served.splice(0))
+    this.#onSent()
+  }
+
+  #canRestart(error: unknown): boolean {
+    return isPolyphonyError(error) && error.code === 'revision-expired' && this.#restarts < restartsMax
+  }
+
+  #restart(): void {
+    this.#stopSending()
+    this.#restarts += 1
+    this.held = undefined
+    this.#waiters.unshift(...this.#served.splice(0))
+    this.#onSent()
+  }
+
+  #stopSending(): void {
+    this.#sending?.stop()
+    this.#sending?.frames.release()
+    this.#sending = undefined
   }
 }

@@ -12,7 +12,7 @@ export {
   type ToolCallStatus,
 } from './conversation.ts'
 export { writeMessages, type MessageOrigin } from './conversation-writer.ts'
-export { FeedReader, type FeedTarget, type HeldVersion } from './feed-reader.ts'
+export { FeedReader, type Delivery, type FeedTarget, type HeldVersion } from './feed-reader.ts'
 export {
   defaultPace,
   idlePace,
@@ -22,8 +22,8 @@ export {
   type PaceOptions,
   type PaceState,
 } from './flush-pace.ts'
-export { FrameList, type Frame } from './frame-list.ts'
-export { cutPatch, escapePointer, leastJsonLength, stringifyWithin, utf8Length } from './json-pieces.ts'
+export { FrameList, type Frame, type FrameMemory } from './frame-list.ts'
+export { cutPatch, escapePointer, leastJsonLength, utf8Length } from './json-pieces.ts'
 export {
   defaultRepair,
   startRepair,
@@ -76,4 +76,6 @@ export {
   type FeedSource,
   type FeedSubscription,
 } from './state-feed.ts'
-export { patchFrames, snapshotFrames, type FrameContext } from './state-frames.ts'
+export { SnapshotMemory } from './snapshot-memory.ts'
+export { snapshotFrames } from './snapshot-writer.ts'
+export { patchFrames, type FrameContext } from './state-frames.ts'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import jsonPatch from 'fast-json-patch'
 import { expect, test } from 'vitest'
-import { cutPatch, leastJsonLength, stringifyWithin, utf8Length } from './json-pieces.ts'
+import { cutPatch, leastJsonLength, utf8Length } from './json-pieces.ts'
 
 const key = fc.oneof(fc.constantFrom('a', 'b/c', 'd~e', '', 'ü', '0'), fc.string({ maxLength: 6 })).filter(
   // The official client refuses to follow this one.
@@ -57,12 +57,10 @@ test('a string that does not fit is refused with the limit', () => {
 
 test('lengths', () => {
   fc.assert(
-    fc.property(json, fc.integer({ min: 0, max: 200 }), (value, bytesMax) => {
+    fc.property(json, (value) => {
       const text = JSON.stringify(value)
-      const bytes = Buffer.byteLength(text)
-      expect(utf8Length(text)).toBe(bytes)
+      expect(utf8Length(text)).toBe(Buffer.byteLength(text))
       expect(leastJsonLength(value as never, 1e9)).toBeLessThanOrEqual(text.length)
-      expect(stringifyWithin(value as never, bytesMax)).toBe(bytes <= bytesMax ? text : undefined)
     }),
     { seed: 20261124, numRuns: 1_000 },
   )

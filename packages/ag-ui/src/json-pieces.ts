@@ -25,13 +25,6 @@ export function* cutPatch(patch: Iterable<SplicePatch[number]>, bytesMax: number
   if (operations.length > 0) yield `[${operations.join(',')}]`
 }
 
-/** The JSON text of `value`, or nothing when it has more than `bytesMax` bytes; costs O(bytesMax) at the most. */
-export function stringifyWithin(value: JsonValue, bytesMax: number): string | undefined {
-  if (leastJsonLength(value, bytesMax) > bytesMax) return undefined
-  const text = JSON.stringify(value)
-  return utf8Length(text) > bytesMax ? undefined : text
-}
-
 function* cutOperation(operation: SplicePatch[number], bytesMax: number): Generator<string> {
   if (operation.op === 'splice') {
     yield* cutSplice(operation, bytesMax)

@@ -11,14 +11,24 @@ export interface StateStamp {
 
 // Events are put together from texts that are made once and shared by readers whose stamps differ.
 
+/** What stands before and after the JSON text of a state in the JSON text of a STATE_SNAPSHOT. */
+export function snapshotEnvelope(stamp: StateStamp): readonly [head: string, tail: string] {
+  return ['{"type":"STATE_SNAPSHOT","snapshot":', `,"metadata":{"polyphony":${JSON.stringify(stamp)}}}`]
+}
+
+/** What stands before and after the JSON text of a patch in the JSON text of a STATE_DELTA. */
+export function deltaEnvelope(stamp: StateStamp): readonly [head: string, tail: string] {
+  return ['{"type":"STATE_DELTA","delta":', `,"metadata":{"polyphony":${JSON.stringify(stamp)}}}`]
+}
+
 /** The JSON text of a STATE_SNAPSHOT around the JSON text of a state. */
 export function encodeSnapshotEvent(stateText: string, stamp: StateStamp): string {
-  return `{"type":"STATE_SNAPSHOT","snapshot":${stateText},"metadata":{"polyphony":${JSON.stringify(stamp)}}}`
+  return snapshotEnvelope(stamp).join(stateText)
 }
 
 /** The JSON text of a STATE_DELTA around the JSON text of a patch. */
 export function encodeDeltaEvent(patchText: string, stamp: StateStamp): string {
-  return `{"type":"STATE_DELTA","delta":${patchText},"metadata":{"polyphony":${JSON.stringify(stamp)}}}`
+  return deltaEnvelope(stamp).join(patchText)
 }
 
 /** Name of the CUSTOM event that stands for a STATE_DELTA with operations that the protocol does not know. */

@@ -1,15 +1,16 @@
 import {
   isPolyphonyError,
   toPolyphonyError,
+  Turns,
   type Clock,
   type ErrorCode,
   type PolyphonyError,
   type Telemetry,
 } from '@polyphony/core'
 import type { JsonView, Version } from '@polyphony/translator'
-import { FeedReader, type FeedTarget, type HeldVersion } from './feed-reader.ts'
+import { FeedReader, type Delivery, type FeedTarget, type HeldVersion } from './feed-reader.ts'
 import { defaultPace, idlePace, stepPace, type PaceInput, type PaceOptions } from './flush-pace.ts'
-import { FrameList, type Frame } from './frame-list.ts'
+import { FrameList } from './frame-list.ts'
 import {
   defaultRepair,
   startRepair,
@@ -17,7 +18,9 @@ import {
   type RepairInput,
   type RepairOptions,
 } from './repair-schedule.ts'
-import { patchFrames, snapshotFrames } from './state-frames.ts'
+import { SnapshotMemory } from './snapshot-memory.ts'
+import { snapshotFrames } from './snapshot-writer.ts'
+import { patchFrames } from './state-frames.ts'
 
 /** The document that a feed shows. */
 export interface FeedSource {
@@ -35,6 +38,9 @@ export interface FeedOptions {
   readonly frameBytesMax: number
   /** How long the last snapshot is kept for further readers while nothing changes. */
   readonly snapshotKeptMs: number
+  /** A snapshot of at least this many bytes is kept longer, and given with a delta when something has changed since. */
+  readonly largeSnapshotBytesMin: number
+  readonly largeSnapshotKeptMs: number
 }
 
 export const defaultFeedOptions: FeedOptions = {
@@ -42,6 +48,8 @@ export const defaultFeedOptions: FeedOptions = {
   repair: defaultRepair,
   frameBytesMax: 8 << 20,
   snapshotKeptMs: 5_000,
+  largeSnapshotBytesMin: 1 << 20,
+  largeSnapshotKeptMs: 60_000,
 }
 
 export interface FeedParts {
@@ -52,6 +60,9 @@ export interface FeedParts {
   /** Whether changes of long texts are told as splices, in CUSTOM events; official clients do not understand these. */
   readonly splices?: boolean | undefined
   readonly options?: Partial<FeedOptions> | undefined
+  /** Shared by all feeds: the turns in which snapshots are made, and the memory that they may take. Default: unlimited. */
+  readonly turns?: Turns | undefined
+  readonly memory?: SnapshotMemory | undefined
 }
 
 export interface FeedSubscription {
@@ -73,15 +84,19 @@ export class StateFeed {
   readonly #options: FeedOptions
   readonly #clock: Clock
   readonly #telemetry: Telemetry
+  readonly #turns: Turns
+  readonly #memory: SnapshotMemory
   readonly #readers = new Set<FeedReader>()
   readonly #wanted = new Set<FeedReader>()
   readonly #timers = new Map<'pace' | 'repair' | 'snapshot', () => void>()
   #pace = idlePace
   #repair
   #isSized = false
-  #snapshot: { readonly token: string; readonly frames: FrameList } | undefined
+  #snapshot: Snapshot | undefined
   #isServing = false
   #isFlushing = false
+  /** Whether deliveries are being handed out, and what is sent meanwhile is sent at once. */
+  #isSending = false
 
   constructor(source: FeedSource, parts: FeedParts) {
     this.#source = source
@@ -90,6 +105,8 @@ export class StateFeed {
     this.#options = { ...defaultFeedOptions, ...parts.options }
     this.#clock = parts.clock
     this.#telemetry = parts.telemetry
+    this.#turns = parts.turns ?? new Turns(parts.clock)
+    this.#memory = parts.memory ?? new SnapshotMemory(Infinity)
     this.#repair = startRepair(parts.clock.now(), this.#options.repair)
   }
 
@@ -99,9 +116,10 @@ export class StateFeed {
 
   /** Adds a reader. With `since` it is told what changed after it, if that is still known; otherwise the whole state. */
   subscribe(target: FeedTarget, since?: Version): FeedSubscription {
-    const reader = new FeedReader(
+    const reader: FeedReader = new FeedReader(
       target,
       since === undefined ? undefined : { version: since, token: this.#source.formatVersion(since) },
+      () => this.#sent(reader),
     )
     this.#readers.add(reader)
     this.#want(reader)
@@ -114,9 +132,7 @@ export class StateFeed {
       drained: () => {
         reader.drained()
         if (reader.isClosed) this.#forget(reader)
-        if (!reader.isReady) return
-        if (reader.hasWaiters) this.#want(reader)
-        else this.changed()
+        if (reader.isReady) this.#goOn(reader)
       },
       close: () => {
         reader.close()
@@ -144,9 +160,20 @@ export class StateFeed {
     if (this.#readers.size > 0) return
     for (const cancel of this.#timers.values()) cancel()
     this.#timers.clear()
-    this.#snapshot = undefined
+    this.#dropSnapshot()
     this.#pace = idlePace
     this.#repair = startRepair(this.#clock.now(), this.#options.repair)
+  }
+
+  /** A reader has taken what took it some time. */
+  #sent(reader: FeedReader): void {
+    if (!this.#isSending && reader.isReady) this.#goOn(reader)
+  }
+
+  /** The document may have moved on while the reader was busy. */
+  #goOn(reader: FeedReader): void {
+    if (reader.hasWaiters) this.#want(reader)
+    else this.changed()
   }
 
   #want(reader: FeedReader): void {
@@ -188,46 +215,89 @@ export class StateFeed {
   }
 
   /** What each reader lacks at this version; readers that lack the same share it. */
-  #render(view: JsonView, readers: readonly FeedReader[]): Sendings {
+  #render(view: JsonView, readers: readonly FeedReader[]): Deliveries {
     const startedAtMs = this.#clock.now()
     const leadsTo: HeldVersion = { version: view.version, token: this.#source.formatVersion(view.version) }
-    const deltas = new Map<string, Sending | undefined>()
-    const byReader = new Map<FeedReader, Sending>()
+    const deltas = new Map<string, Delivery | undefined>()
+    const byReader = new Map<FeedReader, Delivery>()
     for (const reader of readers) {
       const held = reader.needsSnapshot ? undefined : reader.held
       if (held !== undefined && (held.token === leadsTo.token || reader.checked === leadsTo.token)) continue
-      if (held !== undefined && !deltas.has(held.token))
-        deltas.set(held.token, this.#delta(view, held, leadsTo))
-      const sending = held === undefined ? this.#whole(view, leadsTo) : deltas.get(held.token)
-      if (sending === undefined) reader.checked = leadsTo.token
-      else byReader.set(reader, sending)
+      try {
+        if (held !== undefined && !deltas.has(held.token))
+          deltas.set(held.token, this.#delta(view, held, leadsTo))
+        const delivery = held === undefined ? this.#whole(view, leadsTo) : deltas.get(held.token)
+        if (delivery === undefined) reader.checked = leadsTo.token
+        else byReader.set(reader, delivery)
+      } catch (error) {
+        // There is no memory for another snapshot; those who need none go on.
+        if (!isPolyphonyError(error) || error.code !== 'overloaded') throw error
+        reader.fail(error)
+        this.#forget(reader)
+      }
     }
     return { byReader, leadsTo, workMs: this.#clock.now() - startedAtMs }
   }
 
   /** Nothing when nothing changed in this view; a snapshot when the view no longer knows what did. */
-  #delta(view: JsonView, held: HeldVersion, leadsTo: HeldVersion): Sending | undefined {
+  #delta(view: JsonView, held: HeldVersion, leadsTo: HeldVersion): Delivery | undefined {
     try {
       const patch = view.diff(held.version, { pointer: this.#pointer, splices: this.#splices })
       if (patch.length === 0) return undefined
-      return { kind: 'delta', frames: new FrameList(patchFrames(patch, held.token, this.#context(leadsTo))) }
+      const frames = new FrameList(patchFrames(patch, held.token, this.#context(leadsTo)), this.#turns)
+      return { kind: 'delta', frames, leadsTo, isNewest: true }
     } catch (error) {
       if (!isPolyphonyError(error) || !unknownVersion.has(error.code)) throw error
       return this.#whole(view, leadsTo)
     }
   }
 
-  #whole(view: JsonView, leadsTo: HeldVersion): Sending {
-    if (this.#snapshot?.token !== leadsTo.token) {
-      const frames = snapshotFrames(view.read({ pointer: this.#pointer }), this.#context(leadsTo))
-      this.#snapshot = { token: leadsTo.token, frames: new FrameList(frames) }
-      this.#arm(
-        'snapshot',
-        this.#clock.now() + this.#options.snapshotKeptMs,
-        () => (this.#snapshot = undefined),
-      )
-    }
-    return { kind: 'snapshot', frames: this.#snapshot.frames }
+  #whole(view: JsonView, newest: HeldVersion): Delivery {
+    const { frames, held } = this.#usableSnapshot(view, newest) ?? this.#makeSnapshot(view, newest)
+    return { kind: 'snapshot', frames, leadsTo: held, isNewest: held.token === newest.token }
+  }
+
+  /** The snapshot at hand: of this version, or a large one of an earlier version from which a delta leads on. */
+  #usableSnapshot(view: JsonView, newest: HeldVersion): Snapshot | undefined {
+    const snapshot = this.#snapshot
+    if (snapshot === undefined || snapshot.frames.hasFailed) return undefined
+    const { frames } = snapshot
+    const isLarge = frames.isMaking || frames.bytes >= this.#options.largeSnapshotBytesMin
+    if (snapshot.held.token !== newest.token && (!isLarge || snapshot.held.version.revision < view.oldest))
+      return undefined
+    snapshot.usedAtMs = this.#clock.now()
+    return snapshot
+  }
+
+  #makeSnapshot(view: JsonView, held: HeldVersion): Snapshot {
+    this.#dropSnapshot()
+    this.#memory.makeRoom(this.#source.documentId)
+    const cursor = view.cursor({ pointer: this.#pointer, at: held.version })
+    const frames = new FrameList(snapshotFrames(cursor, this.#context(held)), this.#turns, this.#memory)
+    frames.hold()
+    this.#memory.keep(frames, () => this.#dropSnapshot())
+    this.#snapshot = { held, frames, usedAtMs: this.#clock.now() }
+    this.#expireSnapshot(this.#options.snapshotKeptMs)
+    return this.#snapshot
+  }
+
+  #expireSnapshot(afterMs: number): void {
+    const { largeSnapshotBytesMin, largeSnapshotKeptMs } = this.#options
+    this.#arm('snapshot', this.#clock.now() + afterMs, () => {
+      const { frames, usedAtMs } = this.#snapshot ?? {}
+      const unusedMs = this.#clock.now() - (usedAtMs ?? 0)
+      if (frames !== undefined && frames.bytes >= largeSnapshotBytesMin && unusedMs < largeSnapshotKeptMs)
+        this.#expireSnapshot(largeSnapshotKeptMs - unusedMs)
+      else this.#dropSnapshot()
+    })
+  }
+
+  #dropSnapshot(): void {
+    const frames = this.#snapshot?.frames
+    if (frames === undefined) return
+    this.#snapshot = undefined
+    this.#memory.forget(frames)
+    frames.release()
   }
 
   #context(leadsTo: HeldVersion) {
@@ -235,30 +305,38 @@ export class StateFeed {
     return { documentId, version: leadsTo.token, frameBytesMax: this.#options.frameBytesMax }
   }
 
-  #send(readers: readonly FeedReader[], { byReader, leadsTo, workMs }: Sendings) {
+  #send(readers: readonly FeedReader[], { byReader, leadsTo, workMs }: Deliveries) {
     const startedAtMs = this.#clock.now()
     const repeated = [...byReader.keys()].some((reader) => reader.needsSnapshot)
+    const made = new Set(byReader.values())
+    for (const { frames } of made) frames.hold()
+    this.#isSending = true
     for (const reader of readers) {
       if (reader.isClosed) continue
-      const sending = byReader.get(reader)
-      if (sending === undefined) reader.settle()
-      else reader.send(sending.frames, sending.kind, leadsTo)
+      const delivery = byReader.get(reader)
+      if (delivery === undefined) reader.settle()
+      else reader.send(delivery)
       if (reader.isClosed) this.#forget(reader)
+      // What was given an older snapshot, or none after all, is served again.
+      else if (reader.isReady && reader.held?.token !== leadsTo.token && delivery !== undefined)
+        this.#wanted.add(reader)
     }
-    const made = new Set(byReader.values())
-    const sizes = { delta: 0, snapshot: 0 }
+    this.#isSending = false
+    let deltaBytes = 0
     for (const { kind, frames } of made) {
-      sizes[kind] = Math.max(sizes[kind], frames.bytes)
-      this.#telemetry.observe('polyphony_feed_flush_bytes', frames.bytes, { kind })
+      if (kind === 'delta') deltaBytes = Math.max(deltaBytes, frames.bytes)
+      frames.whenComplete(() => {
+        this.#telemetry.observe('polyphony_feed_flush_bytes', frames.bytes, { kind })
+        if (kind !== 'snapshot' || (!repeated && this.#isSized)) return
+        this.#isSized = true
+        this.#stepRepair({ type: 'snapshot-sent', bytes: frames.bytes })
+      })
+      frames.release()
     }
-    if (sizes.snapshot > 0 && (repeated || !this.#isSized)) {
-      this.#isSized = true
-      this.#stepRepair({ type: 'snapshot-sent', bytes: sizes.snapshot })
-    }
-    if (sizes.delta > 0) this.#stepRepair({ type: 'delta-sent' })
+    if (deltaBytes > 0) this.#stepRepair({ type: 'delta-sent' })
     const totalMs = workMs + this.#clock.now() - startedAtMs
     if (made.size > 0) this.#telemetry.observe('polyphony_feed_flush_duration_ms', totalMs)
-    return { bytes: sizes.delta, workMs: totalMs }
+    return { bytes: deltaBytes, workMs: totalMs }
   }
 
   #stepPace(input: PaceInput): void {
@@ -293,13 +371,14 @@ export class StateFeed {
   }
 }
 
-interface Sending {
-  readonly kind: Frame['kind']
+interface Snapshot {
+  readonly held: HeldVersion
   readonly frames: FrameList
+  usedAtMs: number
 }
 
-interface Sendings {
-  readonly byReader: ReadonlyMap<FeedReader, Sending>
+interface Deliveries {
+  readonly byReader: ReadonlyMap<FeedReader, Delivery>
   readonly leadsTo: HeldVersion
   readonly workMs: number
 }

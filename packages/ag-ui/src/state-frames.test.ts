@@ -2,7 +2,7 @@ import { CustomEventSchema, StateDeltaEventSchema, StateSnapshotEventSchema } fr
 import { patched, type JsonValue, type SplicePatch } from '@polyphony/translator'
 import jsonPatch from 'fast-json-patch'
 import { expect, test } from 'vitest'
-import { patchFrames, snapshotFrames, type FrameContext } from './state-frames.ts'
+import { patchFrames, type FrameContext } from './state-frames.ts'
 import type { Frame } from './frame-list.ts'
 import { spliceEventName } from './state-event.ts'
 
@@ -34,21 +34,6 @@ function parse({ bytes }: Frame): Parsed {
   return { id: id!, event: JSON.parse(data!) as Parsed['event'] }
 }
 
-test('a state that fits is one snapshot with its version', () => {
-  const frames = [...snapshotFrames({ title: 'Ünïcode' }, context)].map(parse)
-  expect(frames).toEqual([
-    {
-      id: 'abc.7',
-      event: {
-        type: 'STATE_SNAPSHOT',
-        snapshot: { title: 'Ünïcode' },
-        metadata: { polyphony: { documentId: 'notes/1', version: 'abc.7', previous: null } },
-      },
-    },
-  ])
-  expect(StateSnapshotEventSchema.safeParse(frames[0]?.event).success).toBe(true)
-})
-
 test('a delta says what it applies to', () => {
   const [frame] = [...patchFrames([{ op: 'add', path: '/a', value: 1 }], 'abc.5', context)].map(parse)
   expect(frame?.event.metadata.polyphony).toEqual({
@@ -57,40 +42,6 @@ test('a delta says what it applies to', () => {
     previous: 'abc.5',
   })
   expect(StateDeltaEventSchema.safeParse(frame?.event).success).toBe(true)
-})
-
-test('a larger state comes in frames below the limit, and only the last can be resumed from', () => {
-  const state = {
-    rows: Array.from({ length: 3_000 }, (_, index) => ({
-      id: index,
-      text: `row ${index} äöü`,
-      done: index % 2 === 0,
-    })),
-    byKey: Object.fromEntries(
-      Array.from({ length: 1_000 }, (_, index) => [`k/${index}~`, 'v'.repeat(index % 50)]),
-    ),
-    small: [1, [2, [3]], null],
-  }
-  const small = { ...context, frameBytesMax: 20_000 }
-  const frames = [...snapshotFrames(state, small)]
-  expect(frames.length).toBeGreaterThan(10)
-  for (const { bytes } of frames) expect(bytes.byteLength).toBeLessThanOrEqual(20_000)
-  let held: unknown
-  let at: unknown = null
-  const parsed = frames.map(parse)
-  parsed.forEach(({ id, event }, index) => {
-    const isLast = index === parsed.length - 1
-    const { previous, version, partial } = event.metadata.polyphony
-    expect(previous).toBe(at)
-    expect(id).toBe(isLast ? 'abc.7' : '')
-    expect(partial).toBe(isLast ? undefined : true)
-    at = version
-    held =
-      event.type === 'STATE_SNAPSHOT'
-        ? event.snapshot
-        : jsonPatch.applyPatch(held, event.delta!, true, false).newDocument
-  })
-  expect(held).toEqual(state)
 })
 
 test('a delta that is too large comes in several', () => {
@@ -105,12 +56,6 @@ test('a delta that is too large comes in several', () => {
     ...Array<string>(frames.length - 1).fill('abc.7'),
   ])
   expect(frames.flatMap(({ event }) => event.delta)).toEqual(patch)
-})
-
-test('a single string beyond the limit is refused', () => {
-  expect(() => [...snapshotFrames('x'.repeat(20_000), { ...context, frameBytesMax: 10_000 })]).toThrow(
-    expect.objectContaining({ code: 'document-too-large' }),
-  )
 })
 
 test('a patch with splices is a CUSTOM event, cut into as many as it takes', () => {

@@ -1,15 +1,8 @@
-import {
-  isJsonArray,
-  type JsonArray,
-  type JsonObject,
-  type JsonValue,
-  type PatchOperation,
-  type SplicePatch,
-} from '@polyphony/translator'
+import type { SplicePatch } from '@polyphony/translator'
 import type { Frame } from './frame-list.ts'
-import { cutPatch, escapePointer, stringifyWithin, valueTooLarge } from './json-pieces.ts'
+import { cutPatch } from './json-pieces.ts'
 import { encodeSse } from './sse.ts'
-import { encodeDeltaEvent, encodeSnapshotEvent, encodeSpliceEvent, type StateStamp } from './state-event.ts'
+import { encodeDeltaEvent, encodeSpliceEvent, type StateStamp } from './state-event.ts'
 
 export interface FrameContext {
   readonly documentId: string
@@ -20,23 +13,8 @@ export interface FrameContext {
 }
 
 /** Room for everything in a frame but the state or patch: document id, two tokens, names. */
-const envelopeBytes = (context: FrameContext, previous: string): number =>
-  512 + 6 * (context.documentId.length + context.version.length * 2 + previous.length)
-
-/**
- * Frames that give a reader the whole state, whatever it had. One STATE_SNAPSHOT, or, when that would be too large, one
- * of an empty state and then as many STATE_DELTAs as it takes.
- */
-export function* snapshotFrames(state: JsonValue, context: FrameContext): Generator<Frame> {
-  const bytesMax = context.frameBytesMax - envelopeBytes(context, context.version)
-  const text = stringifyWithin(state, bytesMax)
-  if (text !== undefined) {
-    yield snapshotFrame(text, context, false)
-    return
-  }
-  if (typeof state !== 'object' || state === null) throw valueTooLarge('', bytesMax)
-  yield snapshotFrame(Array.isArray(state) ? '[]' : '{}', context, true)
-  yield* deltaFrames(membersOf(state), context.version, context, { bytesMax, encode: encodeDeltaEvent })
+export function envelopeBytes(context: FrameContext, previous: string): number {
+  return 512 + 6 * (context.documentId.length + context.version.length * 2 + previous.length)
 }
 
 /**
@@ -76,10 +54,6 @@ function* deltaFrames(
   if (held !== undefined) yield deltaFrame(held, from, false)
 }
 
-function snapshotFrame(text: string, context: FrameContext, partial: boolean): Frame {
-  return frame('snapshot', encodeSnapshotEvent(text, stamp(context, null, partial)), context, partial)
-}
-
 function frame(kind: Frame['kind'], data: string, context: FrameContext, partial: boolean): Frame {
   return { kind, bytes: encodeSse({ data, id: partial ? '' : context.version }) }
 }
@@ -87,17 +61,4 @@ function frame(kind: Frame['kind'], data: string, context: FrameContext, partial
 function stamp(context: FrameContext, previous: string | null, partial: boolean): StateStamp {
   const { documentId, version } = context
   return { documentId, version, previous, ...(partial ? { partial } : {}) }
-}
-
-/** The operations that fill an empty object or array. */
-function* membersOf(state: JsonArray | JsonObject): Generator<PatchOperation> {
-  if (isJsonArray(state)) {
-    for (let index = 0; index < state.length; index++) {
-      yield { op: 'add', path: `/${index}`, value: state[index] as JsonValue }
-    }
-  } else {
-    for (const key of Object.keys(state)) {
-      yield { op: 'add', path: `/${escapePointer(key)}`, value: state[key] as JsonValue }
-    }
-  }
 }

@@ -1,7 +1,7 @@
 import { PolyphonyError, silentTelemetry } from '@polyphony/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { StateFeed, type FeedOptions } from '../src/index.ts'
+import { SnapshotMemory, StateFeed, type FeedOptions } from '../src/index.ts'
 import { ManualClock, TestDocument, TestReader, turn } from './support.ts'
 
 function setup(options: Partial<FeedOptions> = {}, pointer = '') {
@@ -177,7 +177,8 @@ test('a large state goes out frame by frame, as the reader takes them', async ()
   reader.room = 1
   const subscription = feed.subscribe(reader)
   await clock.pass(0)
-  expect(reader.state).toEqual({})
+  expect(reader.frames).toHaveLength(1)
+  expect(Object.keys(reader.state as object).length).toBeLessThan(20)
   edit(() => document.set('k0', 'changed meanwhile'))
   for (let drains = 0; drains < 100 && Object.keys(reader.state as object).length < 200; drains++) {
     reader.room = 1
@@ -189,6 +190,120 @@ test('a large state goes out frame by frame, as the reader takes them', async ()
   await clock.pass(1_000)
   expect(reader.frames.length).toBeGreaterThan(10)
   expect(reader.state).toEqual(document.state)
+})
+
+/** A state that takes some turns to be encoded. */
+function large(document: TestDocument): void {
+  const rows = Array.from({ length: 10_000 }, (_, index) => ({
+    index,
+    text: `row ${index} ${'x'.repeat(100)}`,
+  }))
+  document.set('rows', rows)
+}
+
+test('a snapshot shows one version, whatever is edited while it is made, and what changed follows', async () => {
+  const { document, clock, feed, edit } = setup({ frameBytesMax: 100_000 })
+  large(document)
+  const reader = new TestReader()
+  const other = new TestReader()
+  let flushed = false
+  void feed
+    .subscribe(reader)
+    .flush()
+    .then(() => (flushed = true))
+  await turn()
+  expect(reader.frames.length).toBeGreaterThan(0)
+  expect(flushed).toBe(false)
+  const atFirst = document.state
+  edit(() => document.view.apply([{ op: 'remove', path: '/rows/9999' }]))
+  edit(() => document.set('late', 1))
+  // Comes while the snapshot is being made, and shares it.
+  feed.subscribe(other)
+  await clock.pass(1_000)
+  expect(flushed).toBe(true)
+  const lastPartial = reader.events.findIndex(({ metadata }) => metadata.polyphony.partial === undefined)
+  expect(lastPartial).toBeGreaterThan(5)
+  const replay = new TestReader()
+  for (const frame of reader.frames.slice(0, lastPartial + 1)) replay.write(frame)
+  expect(replay.state).toEqual(atFirst)
+  expect(reader.state).toEqual(document.state)
+  expect(other.state).toEqual(document.state)
+  expect(other.frames[3]).toBe(reader.frames[3])
+  expect(reader.kinds.filter((kind) => kind === 'STATE_SNAPSHOT')).toHaveLength(1)
+})
+
+test('a large snapshot serves later readers too, with what changed since', async () => {
+  const { document, clock, feed, edit } = setup({ largeSnapshotKeptMs: 60_000 })
+  large(document)
+  const first = new TestReader()
+  feed.subscribe(first)
+  await clock.pass(100)
+  edit(() => document.set('late', 1))
+  await clock.pass(30_000)
+  const second = new TestReader()
+  let flushed = false
+  void feed
+    .subscribe(second)
+    .flush()
+    .then(() => (flushed = true))
+  await clock.pass(0)
+  expect(second.frames[0]).toBe(first.frames[0])
+  expect(second.kinds).toEqual(['STATE_SNAPSHOT', 'STATE_DELTA'])
+  expect(second.state).toEqual(document.state)
+  expect(flushed).toBe(true)
+  await clock.pass(120_000)
+  const third = new TestReader()
+  feed.subscribe(third)
+  await clock.pass(100)
+  expect(third.kinds).toEqual(['STATE_SNAPSHOT'])
+})
+
+test('a snapshot whose version is no longer retained is begun anew', async () => {
+  const { document, clock, feed } = setup({ frameBytesMax: 100_000 })
+  large(document)
+  const reader = new TestReader()
+  feed.subscribe(reader)
+  await turn()
+  expect(reader.frames.length).toBeGreaterThan(0)
+  // The view of the test retains 1,000 versions.
+  for (let index = 0; index < 1_100; index++) document.set('busy', index)
+  await clock.pass(1_000)
+  expect(reader.kinds.filter((kind) => kind === 'STATE_SNAPSHOT')).toHaveLength(2)
+  expect(reader.error).toBeUndefined()
+  expect(reader.state).toEqual(document.state)
+})
+
+test('snapshots of all feeds share one budget; beyond it, new ones are refused until readers have taken theirs', async () => {
+  const memory = new SnapshotMemory(2_500_000)
+  const join = async (room: number) => {
+    const document = new TestDocument()
+    const clock = new ManualClock()
+    large(document)
+    const reader = new TestReader()
+    reader.room = room
+    const feed = new StateFeed(document, {
+      clock,
+      telemetry: silentTelemetry,
+      memory,
+      options: { frameBytesMax: 100_000 },
+    })
+    const subscription = feed.subscribe(reader)
+    await clock.pass(100)
+    return { document, reader, subscription }
+  }
+  // What has been read is kept only as long as there is room.
+  const one = await join(Infinity)
+  const two = await join(1)
+  expect(one.reader.state).toEqual(one.document.state)
+  const three = await join(1)
+  expect(three.reader.error).toBeUndefined()
+  const four = await join(Infinity)
+  expect(four.reader.error).toMatchObject({ code: 'overloaded' })
+  two.subscription.close()
+  const five = await join(Infinity)
+  expect(five.reader.state).toEqual(five.document.state)
+  for (const { subscription } of [one, three, five]) subscription.close()
+  expect(memory.bytes).toBe(0)
 })
 
 test('a string beyond the frame limit ends the feed with a reason', async () => {
