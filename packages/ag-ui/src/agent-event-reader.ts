@@ -3,11 +3,9 @@ import { EventSchema } from '@ag-ui/core/schemas'
 import { PolyphonyError } from '@polyphony/core'
 import { z } from 'zod'
 import { ChunkExpander } from './chunk-expander.ts'
-import { RunChecker, type CheckedEvent } from './run-checker.ts'
+import { RunChecker } from './run-checker.ts'
 
-const known: ReadonlySet<string> = new Set(
-  EventSchema.options.map((option) => String(option.shape.type.value)),
-)
+const known: ReadonlySet<string> = new Set(EventSchema.options.map((option) => option.shape.type.value))
 
 /** Members that may be null because any JSON may stand there. */
 const mayBeNull: ReadonlySet<string> = new Set(['snapshot', 'value', 'event'])
@@ -35,7 +33,7 @@ export class AgentEventReader {
     if (event === undefined) return []
     const events = this.#expander.expand(event)
     for (const next of events) {
-      const fault = this.#checker.next(next as CheckedEvent)
+      const fault = this.#checker.next(next)
       if (fault !== undefined)
         throw new PolyphonyError('agent-failed', `The agent's events are out of order. ${fault}`)
     }
@@ -46,7 +44,7 @@ export class AgentEventReader {
     if (typeof value !== 'object' || value === null || !('type' in value) || typeof value.type !== 'string') {
       throw new PolyphonyError('agent-failed', 'The agent sent something that is not an event.')
     }
-    const current = this.#modernise(withoutNulls(value as Readonly<Record<string, unknown>>))
+    const current = this.#modernise(withoutNulls(value))
     if (!known.has(String(current.type))) return undefined
     const parsed = EventSchema.safeParse(current)
     if (parsed.success) return parsed.data as Event
@@ -76,7 +74,7 @@ export class AgentEventReader {
   }
 }
 
-function withoutNulls(event: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+function withoutNulls(event: object): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
     Object.entries(event).filter(([name, value]) => value !== null || mayBeNull.has(name)),
   )

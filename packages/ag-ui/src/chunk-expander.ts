@@ -25,27 +25,13 @@ export class ChunkExpander {
   readonly #lanes = new Map<string | undefined, Lane>()
 
   expand(event: Event): readonly Event[] {
-    switch (event.type) {
-      case EventType.TEXT_MESSAGE_CHUNK:
-        return this.#chunk('text', event.messageId, event)
-      case EventType.TOOL_CALL_CHUNK:
-        return this.#chunk('tool', event.toolCallId, event)
-      case EventType.REASONING_MESSAGE_CHUNK:
-        return this.#chunk('reasoning', event.messageId, event)
-      case EventType.RUN_STARTED:
-      case EventType.RUN_FINISHED:
-      case EventType.RUN_ERROR:
-      case EventType.MESSAGES_SNAPSHOT:
-        return [...[...this.#lanes.keys()].flatMap((owner) => this.#close(owner)), event]
-      case EventType.RAW:
-      case EventType.ACTIVITY_SNAPSHOT:
-      case EventType.ACTIVITY_DELTA:
-      case EventType.REASONING_ENCRYPTED_VALUE:
-      case EventType.SUBAGENT_STARTED:
-        return [event]
-      default:
-        return [...this.#close(event.subagentRunId), event]
-    }
+    if (event.type === EventType.TEXT_MESSAGE_CHUNK) return this.#chunk('text', event.messageId, event)
+    if (event.type === EventType.TOOL_CALL_CHUNK) return this.#chunk('tool', event.toolCallId, event)
+    if (event.type === EventType.REASONING_MESSAGE_CHUNK)
+      return this.#chunk('reasoning', event.messageId, event)
+    if (closesNothing.has(event.type)) return [event]
+    const owners = closesAll.has(event.type) ? [...this.#lanes.keys()] : [ownerOf(event)]
+    return [...owners.flatMap((owner) => this.#close(owner)), event]
   }
 
   #close(owner: string | undefined): Event[] {
@@ -93,6 +79,25 @@ export class ChunkExpander {
     if (open.length > 1) throw failed(`A ${type} could continue several things; it names none.`)
     return open[0]?.[0]
   }
+}
+
+const closesAll: ReadonlySet<EventType> = new Set([
+  EventType.RUN_STARTED,
+  EventType.RUN_FINISHED,
+  EventType.RUN_ERROR,
+  EventType.MESSAGES_SNAPSHOT,
+])
+
+const closesNothing: ReadonlySet<EventType> = new Set([
+  EventType.RAW,
+  EventType.ACTIVITY_SNAPSHOT,
+  EventType.ACTIVITY_DELTA,
+  EventType.REASONING_ENCRYPTED_VALUE,
+  EventType.SUBAGENT_STARTED,
+])
+
+function ownerOf(event: Event): string | undefined {
+  return 'subagentRunId' in event ? event.subagentRunId : undefined
 }
 
 const made = {

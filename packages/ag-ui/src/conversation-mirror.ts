@@ -1,4 +1,4 @@
-import * as Y from 'yjs'
+import type * as Y from 'yjs'
 import { distinctEntries, messagesRoot, readMessage, type ConversationEntry } from './conversation.ts'
 
 /**

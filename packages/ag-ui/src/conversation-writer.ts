@@ -262,7 +262,7 @@ function changeMembers(map: Y.Map<unknown>, from: unknown, to: unknown): void {
 
 /** What others typed stays when the author only went on writing; when it wrote something else, that is what stands. */
 function changeText(text: Y.Text, from: unknown, to: string): void {
-  const now = text.toString()
+  const now = text.toJSON()
   if (now === to) return
   if (typeof from === 'string' && from !== '' && to.startsWith(from)) {
     text.insert(text.length, to.slice(from.length))

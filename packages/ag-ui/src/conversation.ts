@@ -134,5 +134,5 @@ function toToolCall({ id, name, arguments: text, encryptedValue, metadata }: Sto
     function: { name, arguments: text },
     ...(encryptedValue === undefined ? {} : { encryptedValue }),
     ...(metadata === undefined ? {} : { metadata }),
-  } as ToolCall
+  }
 }

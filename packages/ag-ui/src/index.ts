@@ -1,3 +1,4 @@
+export type { Event as AgentEvent, Message } from '@ag-ui/core'
 export { AgentEventReader } from './agent-event-reader.ts'
 export { ChunkExpander } from './chunk-expander.ts'
 export {
@@ -35,6 +36,7 @@ export {
 } from './repair-schedule.ts'
 export { ConversationMirror } from './conversation-mirror.ts'
 export { closingEvents, messageEvents, type HeldMessages, type MessageEvents } from './message-events.ts'
+export { MessageFeed, type MessageFeedParts, type MessageSubscription } from './message-feed.ts'
 export { mergeHistory } from './message-history.ts'
 export {
   endRun,
@@ -50,6 +52,7 @@ export {
   type StoredRun,
 } from './run-record.ts'
 export { coalesceEdits, type MessageEdit } from './message-edit.ts'
+export { checkEdits, checkId } from './message-limits.ts'
 export { answerOf, MessageFold } from './message-fold.ts'
 export { RunChecker, type CheckedEvent } from './run-checker.ts'
 export {
@@ -76,6 +79,6 @@ export {
   type FeedSource,
   type FeedSubscription,
 } from './state-feed.ts'
+export { patchFrames, type FrameContext } from './state-frames.ts'
 export { SnapshotMemory } from './snapshot-memory.ts'
 export { snapshotFrames } from './snapshot-writer.ts'
-export { patchFrames, type FrameContext } from './state-frames.ts'

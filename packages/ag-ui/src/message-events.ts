@@ -8,6 +8,8 @@ export interface HeldMessages {
   readonly open: ReadonlySet<string>
   /** Id of the first message that the reader was given, when older ones were left out. */
   readonly from?: string | undefined
+  /** The reader has just come: messages that it lacks are history, which is restated as a snapshot, not streamed again. */
+  readonly isNew?: boolean | undefined
 }
 
 export interface MessageEvents {
@@ -36,8 +38,10 @@ export function messageEvents(
 ): MessageEvents | undefined {
   const growth = new Teller(held)
   const from = held.from === undefined ? 0 : entries.findIndex(({ message }) => message.id === held.from)
-  if (from >= 0 && growth.tellGrowth(from === 0 ? entries : entries.slice(from))) {
-    return growth.events.length === 0 ? undefined : growth.told(false, held.from)
+  const grows = from >= 0 && growth.tellGrowth(from === 0 ? entries : entries.slice(from))
+  if (grows && !(held.isNew === true && growth.hasAdded)) {
+    // Who has just come, and has it all, is new no more.
+    return growth.events.length === 0 && held.isNew !== true ? undefined : growth.told(false, held.from)
   }
   const whole = new Teller(held)
   const visible = newestWithin(entries, snapshotBytesMax)
@@ -62,6 +66,7 @@ interface Encrypted {
 
 class Teller {
   readonly events: string[] = []
+  hasAdded = false
   readonly #have: Message[]
   readonly #open: Set<string>
 
@@ -124,6 +129,7 @@ class Teller {
     if (!isAddable(message) || index !== this.#placeOf(message)) return false
     if (this.#have.some(({ id }) => id === message.id)) return false
     this.#have.splice(index, 0, shellOf(message))
+    this.hasAdded = true
     // A message of tool calls alone is created by the first of them.
     if (isText(message) && message.content === undefined) return true
     if (isText(message)) this.#open.add(`text:${message.id}`)
@@ -146,7 +152,7 @@ class Teller {
     if (before === undefined || !hasSameFrame(before, message)) return false
     const metadata = addedMetadata(before.metadata, message.metadata)
     const delta = addedContent(before, message)
-    if (metadata === 'removed' || delta === 'other') return false
+    if (metadata === 'removed' || delta === other) return false
     if (isText(message)) {
       if (!this.#growText(message, { delta, metadata, streams })) return false
     } else if (delta !== '' || metadata !== undefined) {
@@ -154,7 +160,7 @@ class Teller {
       this.#tell(creationOf(message, metadata))
     }
     if (!this.#growCalls(message, callsOf(before), streams)) return false
-    if (message.role !== 'activity' && !this.#encrypt('message', before as Encrypted, message)) return false
+    if (message.role !== 'activity' && !this.#encrypt('message', before, message)) return false
     const stream = `text:${message.id}`
     if (this.#open.has(stream) && !streams.includes(stream)) this.#end(stream, message)
     return true
@@ -303,17 +309,19 @@ function shellOf(message: Message): Message {
   return shell as unknown as Message
 }
 
+const other = Symbol('changed in another way')
+
 const framing = ['role', 'name', 'toolCallId', 'error', 'subagentRunId'] as const
 
 /** Whether nothing differs but what can grow. */
 function hasSameFrame(before: Message, after: Message): boolean {
   const one = before as unknown as Readonly<Record<string, unknown>>
-  const other = after as unknown as Readonly<Record<string, unknown>>
-  return framing.every((member) => one[member] === other[member])
+  const two = after as unknown as Readonly<Record<string, unknown>>
+  return framing.every((member) => one[member] === two[member])
 }
 
 /** What was added to a text; `other` when the content changed in another way. Activities count as a whole. */
-function addedContent(before: Message, after: Message): string | 'other' {
+function addedContent(before: Message, after: Message): string | typeof other {
   if (after.role === 'activity')
     return before.role === 'activity' &&
       before.activityType === after.activityType &&
@@ -323,8 +331,8 @@ function addedContent(before: Message, after: Message): string | 'other' {
   const had = before.content ?? ''
   const has = after.content ?? ''
   if (typeof had === 'string' && typeof has === 'string')
-    return has.startsWith(had) ? has.slice(had.length) : 'other'
-  return same(had, has) ? '' : 'other'
+    return has.startsWith(had) ? has.slice(had.length) : other
+  return same(had, has) ? '' : other
 }
 
 /** The members of metadata that are new or changed; merged by clients, which never remove any. */

@@ -10,17 +10,11 @@ import {
   type Metadata,
   type ToolCall,
 } from '@ag-ui/core'
-import { isPolyphonyError } from '@polyphony/core'
-import {
-  applyPatch,
-  applyState,
-  jsonEquals,
-  toJson,
-  type JsonPatch,
-  type JsonValue,
-} from '@polyphony/translator'
-import * as Y from 'yjs'
+import { PolyphonyError, type Limits } from '@polyphony/core'
+import { jsonEquals, type JsonValue } from '@polyphony/translator'
+import { activityScope, patchObject, type ActivityScope } from './activity.ts'
 import type { MessageEdit } from './message-edit.ts'
+import { checkLength } from './message-limits.ts'
 
 /**
  * What an agent's events do to messages. Keeps the messages as the agent has them, by the rules of the official client,
@@ -37,9 +31,12 @@ export class MessageFold {
   /** Calls of this run that nobody has answered. */
   readonly #unanswered = new Set<string>()
 
+  readonly #limits: Pick<Limits, 'messageLengthMax' | 'toolCallsMax'>
+
   /** @param messages what the agent was given */
-  constructor(messages: readonly Message[]) {
+  constructor(messages: readonly Message[], limits: Pick<Limits, 'messageLengthMax' | 'toolCallsMax'>) {
     this.#messages = [...messages]
+    this.#limits = limits
   }
 
   /** The messages as the agent has them now. */
@@ -47,7 +44,10 @@ export class MessageFold {
     return this.#messages
   }
 
-  /** What an event changes. Events that are not about messages change nothing. */
+  /**
+   * What an event changes. Events that are not about messages change nothing. Throws `message-too-large` for texts that
+   * have grown too long, and `too-many-messages` for too many calls of one message.
+   */
   apply(event: Event): readonly MessageEdit[] {
     switch (event.type) {
       case EventType.TEXT_MESSAGE_START:
@@ -82,7 +82,22 @@ export class MessageFold {
         return this.#patchActivity(event)
       case EventType.REASONING_ENCRYPTED_VALUE:
         return this.#encrypt(event.subtype, event.entityId, event.encryptedValue)
-      default:
+      case EventType.TEXT_MESSAGE_CHUNK:
+      case EventType.TOOL_CALL_CHUNK:
+      case EventType.REASONING_MESSAGE_CHUNK:
+      case EventType.STATE_SNAPSHOT:
+      case EventType.STATE_DELTA:
+      case EventType.RAW:
+      case EventType.CUSTOM:
+      case EventType.RUN_FINISHED:
+      case EventType.RUN_ERROR:
+      case EventType.STEP_STARTED:
+      case EventType.STEP_FINISHED:
+      case EventType.REASONING_START:
+      case EventType.REASONING_END:
+      case EventType.SUBAGENT_STARTED:
+      case EventType.SUBAGENT_FINISHED:
+      case EventType.SUBAGENT_ERROR:
         return []
     }
   }
@@ -150,6 +165,7 @@ export class MessageFold {
     const message = this.#find(id)
     if (message === undefined || message.role === 'activity') return []
     const before = typeof message.content === 'string' ? message.content : ''
+    checkLength(before.length + delta.length, id, this.#limits)
     const grown = { ...message, content: before + delta } as Message
     this.#messages[this.#messages.lastIndexOf(message)] = grown
     return [{ type: 'append', id, delta }, ...this.#withMetadata(grown, metadata)]
@@ -189,6 +205,11 @@ export class MessageFold {
       this.#messages.push(owner)
       edits.push({ type: 'add', message: owner, status: 'complete', place: 'end' })
     }
+    if ((owner.toolCalls?.length ?? 0) >= this.#limits.toolCallsMax) {
+      throw new PolyphonyError('too-many-messages', `The message "${owner.id}" has too many tool calls.`, {
+        limit: 'toolCallsMax',
+      })
+    }
     const call = withMetadata(
       { id: toolCallId, type: 'function', function: { name: toolCallName, arguments: '' } },
       metadata,
@@ -224,6 +245,7 @@ export class MessageFold {
     const known = this.#findCall(id)
     if (known === undefined) return []
     const { call } = known
+    checkLength(call.function.arguments.length + delta.length, id, this.#limits)
     const grown = { ...call, function: { ...call.function, arguments: call.function.arguments + delta } }
     this.#replaceCall(id, grown)
     const edits: MessageEdit[] = [{ type: 'call-append', callId: id, delta }]
@@ -286,8 +308,7 @@ export class MessageFold {
       const next = snapshot.get(message.id)
       if (next !== undefined) {
         kept.push(next)
-        if (!jsonEquals(message as unknown as JsonValue, next as unknown as JsonValue))
-          edits.push({ type: 'change', from: message, to: next })
+        if (!jsonEquals(message, next)) edits.push({ type: 'change', from: message, to: next })
       } else if (
         message.role === 'activity'
           ? !ownsActivity(message.activityType)
@@ -328,14 +349,14 @@ export class MessageFold {
     if (!replace) return existing.role === 'activity' ? this.#withMetadata(existing, metadata) : []
     const kept = existing.role === 'activity' ? existing.metadata : undefined
     const merged = mergeMetadata(kept, metadata)
-    return this.#replace(existing, (merged === undefined ? fresh : { ...fresh, metadata: merged }) as Message)
+    return this.#replace(existing, merged === undefined ? fresh : { ...fresh, metadata: merged })
   }
 
   #patchActivity(event: ActivityDeltaEvent): MessageEdit[] {
     const existing = this.#find(event.messageId)
     if (existing?.role !== 'activity') return []
     const edits = this.#withMetadata(existing, event.metadata)
-    const content = patchObject(existing.content as JsonValue, event.patch as JsonPatch)
+    const content = patchObject(existing.content as JsonValue, event.patch)
     if (content === undefined) return edits
     const now = this.#find(event.messageId) ?? existing
     return [...edits, ...this.#replace(now, { ...now, content, activityType: event.activityType } as Message)]
@@ -348,7 +369,7 @@ export class MessageFold {
     }
     const message = this.#find(id)
     if (message === undefined || message.role === 'activity') return []
-    return this.#replace(message, { ...message, encryptedValue } as Message)
+    return this.#replace(message, { ...message, encryptedValue })
   }
 }
 
@@ -357,34 +378,6 @@ export function answerOf(message: Message & { readonly role: 'tool' }): MessageE
   const { id, toolCallId, error } = message
   const status = error === undefined ? 'result' : 'error'
   return { type: 'call-status', callId: toolCallId, status, resultId: id }
-}
-
-type ActivityScope = 'inferred' | 'all' | readonly string[]
-
-/** Which activities a snapshot is complete in, as the official client reads it. */
-function activityScope(metadata: Metadata | undefined): ActivityScope {
-  if (metadata === undefined || !Object.hasOwn(metadata, '@ag-ui/client')) return 'inferred'
-  const declared: unknown = metadata['@ag-ui/client']
-  if (typeof declared !== 'object' || declared === null || Array.isArray(declared)) return []
-  if (!('authoritativeActivityTypes' in declared)) return 'inferred'
-  const types = declared.authoritativeActivityTypes
-  if (types === null) return 'all'
-  return Array.isArray(types) && types.every((type) => typeof type === 'string') ? types : []
-}
-
-/** The object after an RFC 6902 patch; `undefined` when the patch does not apply, or leaves no object. */
-function patchObject(content: JsonValue, patch: JsonPatch): JsonValue | undefined {
-  const scratch = new Y.Doc()
-  try {
-    applyState(scratch, content)
-    applyPatch(scratch, patch)
-    return toJson(scratch)
-  } catch (error) {
-    if (!isPolyphonyError(error)) throw error
-    return undefined
-  } finally {
-    scratch.destroy()
-  }
 }
 
 function withMetadata(call: ToolCall, metadata: Metadata | undefined): ToolCall {

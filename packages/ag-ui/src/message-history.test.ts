@@ -18,7 +18,7 @@ function merged(...histories: (readonly Message[])[]) {
 }
 
 function ids(...histories: string[]): string {
-  return merged(...histories.map((history) => [...history].map((id) => say(id))))
+  return merged(...histories.map((history) => history.split('').map((id) => say(id))))
     .map(({ message }) => message.id)
     .join('')
 }
@@ -41,24 +41,38 @@ test('what is known stays as it is, and an answer goes to its call', () => {
     toolCalls: [{ id: 'c1', type: 'function', function: { name: 'ask', arguments: '{}' } }],
   }
   const answer: Message = { id: 'answer', role: 'tool', toolCallId: 'c1', content: 'no', error: 'refused' }
-  const entries = merged([call, say('later')], [{ ...call, content: 'changed' } as Message, answer])
+  const entries = merged([call, say('later')], [{ ...call, content: 'changed' }, answer])
   expect(entries.map(({ message }) => message.id)).toEqual(['call', 'answer', 'later'])
   expect(entries[0]?.stored.toolCalls).toMatchObject([{ id: 'c1', status: 'error', resultId: 'answer' }])
   expect(entries[0]?.message).toEqual(call)
 })
 
 test('whatever clients send, nothing is lost, doubled or moved, and each finds its own order', () => {
-  const history = fc.shuffledSubarray([...'abcdefgh'])
+  const history = fc.shuffledSubarray('abcdefgh'.split(''))
   fc.assert(
     fc.property(fc.array(history, { maxLength: 5 }), history, (before, last) => {
       const had = ids(...before.map((one) => one.join('')))
       const has = ids(...before.map((one) => one.join('')), last.join(''))
       expect(new Set(has).size).toBe(has.length)
-      expect([...has].filter((id) => had.includes(id)).join('')).toBe(had)
-      expect([...has].toSorted()).toEqual([...new Set([...had, ...last])].toSorted())
+      expect(
+        has
+          .split('')
+          .filter((id) => had.includes(id))
+          .join(''),
+      ).toBe(had)
+      expect(has.split('').toSorted()).toEqual([...new Set([...had.split(''), ...last])].toSorted())
       const isConsistent =
-        [...had].filter((id) => last.includes(id)).join('') === last.filter((id) => had.includes(id)).join('')
-      if (isConsistent) expect([...has].filter((id) => last.includes(id)).join('')).toBe(last.join(''))
+        had
+          .split('')
+          .filter((id) => last.includes(id))
+          .join('') === last.filter((id) => had.includes(id)).join('')
+      if (isConsistent)
+        expect(
+          has
+            .split('')
+            .filter((id) => last.includes(id))
+            .join(''),
+        ).toBe(last.join(''))
     }),
     { seed: 20261128, numRuns: 3_000 },
   )

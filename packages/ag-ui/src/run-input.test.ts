@@ -20,6 +20,8 @@ test('what the official client sends', () => {
     version: 'i.4',
     pointer: '/a~1b',
     splices: false,
+    messages: [],
+    withMessages: 'show',
     state: { a: 1 },
   })
 })
@@ -32,6 +34,8 @@ test('without anything of ours it is a watch run of the whole document', () => {
     version: undefined,
     pointer: '',
     splices: false,
+    messages: [],
+    withMessages: 'show',
     state: undefined,
   }
   expect(parseRunInput(minimal)).toEqual(nothing)
@@ -52,4 +56,14 @@ test.each([
   ['options that are no object', { ...minimal, forwardedProps: { polyphony: true } }],
 ])('%s is refused', (_, body) => {
   expect(() => parseRunInput(body)).toThrow(expect.objectContaining({ code: 'invalid-request' }))
+})
+
+test('messages are shown unless nobody wants them, and merged when asked for', () => {
+  const ask = (messages: unknown): string =>
+    parseRunInput({ ...minimal, forwardedProps: { polyphony: { messages } } }).withMessages
+  expect(ask(true)).toBe('show')
+  expect(ask(false)).toBe('none')
+  expect(ask({})).toBe('show')
+  expect(ask({ merge: true })).toBe('merge')
+  expect(() => ask('yes')).toThrow(expect.objectContaining({ code: 'invalid-request' }))
 })

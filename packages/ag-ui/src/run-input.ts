@@ -1,3 +1,4 @@
+import type { Message } from '@ag-ui/core'
 import { RunAgentInputSchema } from '@ag-ui/core/schemas'
 import { PolyphonyError } from '@polyphony/core'
 import type { JsonValue } from '@polyphony/translator'
@@ -17,6 +18,10 @@ export interface RunInput {
   readonly splices: boolean
   /** What the client holds; absent when it does not say. The official client sends `{}` before it holds anything. */
   readonly state: JsonValue | undefined
+  /** The messages that the client holds. */
+  readonly messages: readonly Message[]
+  /** Whether the messages of the document are part of the run: shown, also with the client's own merged into it, or not. */
+  readonly withMessages: 'merge' | 'show' | 'none'
 }
 
 const optionsSchema = z.looseObject({
@@ -31,6 +36,7 @@ const optionsSchema = z.looseObject({
     .regex(/^(\/([^/~]|~[01])*)*$/, 'not a JSON pointer (RFC 6901)')
     .default(''),
   splices: z.boolean().default(false),
+  messages: z.union([z.boolean(), z.looseObject({ merge: z.boolean().default(false) })]).default(true),
 })
 
 /**
@@ -53,8 +59,19 @@ export function parseRunInput(body: unknown): RunInput {
       : {}
   const options = optionsSchema.safeParse(forwarded)
   if (!options.success) throw malformed('forwardedProps.polyphony', options.error)
-  const { mode, version, pointer, splices } = options.data
-  return { threadId, runId, mode, version, pointer, splices, state: state as JsonValue | undefined }
+  const { mode, version, pointer, splices, messages: wanted } = options.data
+  const withMessages = wanted === false ? 'none' : wanted !== true && wanted.merge ? 'merge' : 'show'
+  return {
+    threadId,
+    runId,
+    mode,
+    version,
+    pointer,
+    splices,
+    state: state as JsonValue | undefined,
+    messages: input.data.messages as readonly Message[],
+    withMessages,
+  }
 }
 
 function malformed(what: string, error: z.core.$ZodError): PolyphonyError {

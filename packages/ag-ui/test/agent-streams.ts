@@ -18,10 +18,10 @@ const role = fc.constantFrom('assistant', 'user', 'system', 'developer')
 const content = fc.constantFrom<Record<string, unknown>>({ done: 0 }, { done: 1, list: ['x'] }, { list: [] })
 const maybe = { requiredKeys: ['type'] as never[] }
 
-function optional<T>(
+function optional(
   type: string,
   required: Record<string, fc.Arbitrary<unknown>>,
-  more: Record<string, fc.Arbitrary<T>>,
+  more: Record<string, fc.Arbitrary<unknown>>,
 ): fc.Arbitrary<Record<string, unknown>> {
   return fc.record(
     { type: fc.constant(type), ...required, ...more },
@@ -57,23 +57,27 @@ export const history: fc.Arbitrary<Message[]> = fc
   .map(withDistinctCalls)
 
 export const anyEvent: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
-  optional('TEXT_MESSAGE_START', { messageId: id }, { role, name, metadata } as never),
+  optional('TEXT_MESSAGE_START', { messageId: id }, { role, name, metadata }),
   optional('TEXT_MESSAGE_CONTENT', { messageId: id, delta }, { metadata }),
   optional('TEXT_MESSAGE_CONTENT', { messageId: id, delta }, {}),
   optional('TEXT_MESSAGE_END', { messageId: id }, { metadata }),
-  optional('TEXT_MESSAGE_CHUNK', {}, { messageId: id, delta, metadata } as never),
-  optional('TOOL_CALL_START', { toolCallId: callId, toolCallName: name }, {
-    parentMessageId: id,
-    metadata,
-  } as never),
+  optional('TEXT_MESSAGE_CHUNK', {}, { messageId: id, delta, metadata }),
+  optional(
+    'TOOL_CALL_START',
+    { toolCallId: callId, toolCallName: name },
+    {
+      parentMessageId: id,
+      metadata,
+    },
+  ),
   optional('TOOL_CALL_ARGS', { toolCallId: callId, delta }, { metadata }),
   optional('TOOL_CALL_END', { toolCallId: callId }, { metadata }),
-  optional('TOOL_CALL_CHUNK', {}, { toolCallId: callId, toolCallName: name, delta } as never),
+  optional('TOOL_CALL_CHUNK', {}, { toolCallId: callId, toolCallName: name, delta }),
   optional('TOOL_CALL_RESULT', { toolCallId: callId, content: delta }, { metadata }),
   optional('REASONING_MESSAGE_START', { messageId: id, role: fc.constant('reasoning') }, { metadata }),
   optional('REASONING_MESSAGE_CONTENT', { messageId: id, delta }, {}),
   optional('REASONING_MESSAGE_END', { messageId: id }, {}),
-  optional('REASONING_MESSAGE_CHUNK', {}, { messageId: id, delta } as never),
+  optional('REASONING_MESSAGE_CHUNK', {}, { messageId: id, delta }),
   optional(
     'REASONING_ENCRYPTED_VALUE',
     {
@@ -83,10 +87,14 @@ export const anyEvent: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
     },
     {},
   ),
-  optional('ACTIVITY_SNAPSHOT', { messageId: id, activityType: fc.constant('plan'), content }, {
-    replace: fc.boolean(),
-    metadata,
-  } as never),
+  optional(
+    'ACTIVITY_SNAPSHOT',
+    { messageId: id, activityType: fc.constant('plan'), content },
+    {
+      replace: fc.boolean(),
+      metadata,
+    },
+  ),
   optional(
     'ACTIVITY_DELTA',
     {

@@ -1,4 +1,5 @@
 import type { Message } from '@ag-ui/core'
+import { resolveLimits } from '@polyphony/core'
 import fc from 'fast-check'
 import { beforeAll, expect, test, vi } from 'vitest'
 import * as Y from 'yjs'
@@ -25,7 +26,7 @@ class TestRun {
 
   constructor(doc: Y.Doc, known: readonly Message[]) {
     this.doc = doc
-    this.fold = new MessageFold(known)
+    this.fold = new MessageFold(known, resolveLimits())
   }
 
   take(event: unknown): void {

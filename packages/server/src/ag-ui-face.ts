@@ -19,6 +19,7 @@ import {
 import { requireAccess } from './authorization.ts'
 import type { DocumentHandle } from './document-handle.ts'
 import type { FeedStreams } from './feed-streams.ts'
+import { takeHistory } from './history-merge.ts'
 import { readablePointer, requireChangesWithin } from './pointer-scope.ts'
 import { mediaTypeOf, readJsonBody } from './request-body.ts'
 import type { DocumentRequestHandler, Exchange } from './request-handler.ts'
@@ -35,11 +36,13 @@ export function agUiHandler(streams: FeedStreams): DocumentRequestHandler {
     const asked = parseRunInput(await readJsonBody(exchange.request, exchange.limits))
     const input = { ...asked, pointer: readablePointer(exchange.principal, documentId, asked.pointer) }
     const taken = await takeProposal(exchange, documentId, input)
+    if (input.withMessages === 'merge') await mergeMessages(exchange, documentId, input)
     await streams.run(exchange, {
       documentId,
       pointer: input.pointer,
       splices: input.splices,
       since: taken.holds,
+      messages: input.withMessages === 'none' ? undefined : input.messages,
       face: 'ag-ui',
       stays: input.mode === 'watch',
       prelude: [encodeRunStarted(input), ...taken.notes].map(frame),
@@ -113,6 +116,21 @@ async function mergeState(
 function proposalKey({ threadId, version, pointer, state }: RunInput): string {
   const text = JSON.stringify([threadId, version, pointer, state])
   return `ag-ui ${createHash('sha256').update(text).digest('base64url')}`
+}
+
+/** What the client said that the document does not know becomes part of it. */
+async function mergeMessages(
+  { principal, documents, limits, clock }: Exchange,
+  documentId: string,
+  { runId, messages }: RunInput,
+): Promise<void> {
+  requireAccess(principal, documentId, 'write')
+  const handle = await documents.open(documentId)
+  try {
+    await takeHistory(handle, { author: principal.id, runId }, messages, { limits, nowMs: clock.now() })
+  } finally {
+    handle.release()
+  }
 }
 
 /** The client gets a snapshot, and a word on why its own state was not looked at. */

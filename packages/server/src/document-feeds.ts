@@ -1,4 +1,12 @@
-import { StateFeed, type FeedOptions, type FeedSubscription, type FeedTarget } from '@polyphony/ag-ui'
+import {
+  defaultFeedOptions,
+  MessageFeed,
+  StateFeed,
+  type FeedOptions,
+  type FeedTarget,
+  type Message,
+  type MessageSubscription,
+} from '@polyphony/ag-ui'
 import type { Clock, PolyphonyError, Telemetry } from '@polyphony/core'
 import type { DocumentHandle, Documents } from './document-handle.ts'
 import { formatVersion, parseVersion } from './version-token.ts'
@@ -18,6 +26,8 @@ export interface WatchRequest {
   readonly splices?: boolean | undefined
   /** Token of the version that the reader holds. Malformed: `invalid-token`; unknown here: it gets a snapshot. */
   readonly since: string | undefined
+  /** The messages that the reader has, when it wants to see those of the document. Absent: it does not. */
+  readonly messages?: readonly Message[] | undefined
 }
 
 interface OpenDocument {
@@ -40,7 +50,7 @@ export class DocumentFeeds {
   }
 
   /** Starts a feed. The document is open until the subscription is closed. Rejects with what opening rejects with. */
-  async watch(request: WatchRequest, target: FeedTarget): Promise<FeedSubscription> {
+  async watch(request: WatchRequest, target: FeedTarget): Promise<MessageSubscription> {
     const { documentId, since } = request
     const open = this.#enter(documentId)
     let left = false
@@ -51,12 +61,25 @@ export class DocumentFeeds {
     try {
       const document = await open.opening
       const held = since === undefined ? undefined : parseVersion(since, document.handle)
-      const subscription = document.feed(request).subscribe(target, held === 'unknown' ? undefined : held)
+      const state = document.feed(request).subscribe(target, held === 'unknown' ? undefined : held)
+      const messages =
+        request.messages === undefined ? undefined : document.messages.subscribe(target, request.messages)
       return {
-        flush: () => subscription.flush(),
-        drained: () => subscription.drained(),
+        flush: async () => {
+          await state.flush()
+          await messages?.flush()
+        },
+        finish: async () => {
+          await state.flush()
+          await messages?.finish()
+        },
+        drained: () => {
+          state.drained()
+          messages?.drained()
+        },
         close: () => {
-          subscription.close()
+          messages?.close()
+          state.close()
           document.tidy(request)
           leave()
         },
@@ -104,12 +127,20 @@ class WatchedDocument {
   readonly handle: DocumentHandle
   readonly #options: DocumentFeedsOptions
   readonly #feeds = new Map<string, StateFeed>()
+  readonly messages: MessageFeed
 
   constructor(handle: DocumentHandle, options: DocumentFeedsOptions) {
     this.handle = handle
     this.#options = options
+    const { clock, telemetry, feed } = options
+    const { pace, frameBytesMax } = { ...defaultFeedOptions, ...feed }
+    this.messages = new MessageFeed(
+      { read: (task) => handle.read(task) },
+      { clock, telemetry, pace, frameBytesMax },
+    )
     handle.onAdvance(() => {
       for (const feed of this.#feeds.values()) feed.changed()
+      this.messages.changed()
     })
   }
 
@@ -138,6 +169,7 @@ class WatchedDocument {
   }
 
   fail(error: PolyphonyError): void {
+    this.messages.close()
     for (const feed of this.#feeds.values()) feed.fail(error)
   }
 

@@ -1,4 +1,4 @@
-import type { FeedSubscription, FeedTarget } from '@polyphony/ag-ui'
+import type { FeedTarget, MessageSubscription } from '@polyphony/ag-ui'
 import { PolyphonyError, type Clock, type Limits, type Telemetry } from '@polyphony/core'
 import type { ConnectionCounter } from './connection-counter.ts'
 import { negotiateEncoding } from './content-encoding.ts'
@@ -49,7 +49,7 @@ export class FeedStreams {
     if (this.#stoppedBy !== undefined) throw this.#stoppedBy
     const release = connections.acquire(feed.documentId)
     const over = new Promise<void>((resolve) => response.once('close', resolve))
-    let subscription: FeedSubscription | undefined
+    let subscription: MessageSubscription | undefined
     let stream: SseStream | undefined
     let failure: PolyphonyError | undefined
     const start = (): SseStream => {
@@ -77,7 +77,7 @@ export class FeedStreams {
       if (response.destroyed) return
       const started = start()
       const finish = async (): Promise<void> => {
-        await opened.flush()
+        await opened.finish()
         started.end(feed.ending)
       }
       if (feed.stays) {
@@ -88,7 +88,7 @@ export class FeedStreams {
         }
         await closed
       } else {
-        started.end(feed.ending)
+        await finish()
       }
     } finally {
       for (const cancel of cancels) cancel()

@@ -113,14 +113,14 @@ export class HttpFaces {
     target: RequestTarget,
     match: Match,
   ): Promise<void> {
-    const { documents, limits, logger } = this.#parts
+    const { documents, limits, logger, clock } = this.#parts
     if (!safeMethods.has(request.method ?? '')) this.#origins.check(request.headers)
     const principal = await this.#authorize(
       request,
       target,
       match.route.endsWith('/events') ? 'events' : 'http',
     )
-    await match.run({ request, response, target, principal, documents, limits, logger })
+    await match.run({ request, response, target, principal, documents, limits, logger, clock })
   }
 
   /** Health, metrics and the site, which everybody may see. Returns the route. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Limits, Logger } from '@polyphony/core'
+import type { Clock, Limits, Logger } from '@polyphony/core'
 import type { Principal } from './authorization.ts'
 import type { Documents } from './document-handle.ts'
 import type { RequestTarget } from './request-target.ts'
@@ -13,6 +13,7 @@ export interface Exchange {
   readonly documents: Documents
   readonly limits: Limits
   readonly logger: Logger
+  readonly clock: Clock
 }
 
 /** Answers a request, or throws what becomes a problem document. */
