@@ -182,6 +182,13 @@ export const limitTable = {
     error: 'slow-consumer',
     meaning: 'How long the reader of a feed may take nothing of what was sent before it is cut off',
   },
+  snapshotMemoryBytesMax: {
+    default: 512 << 20,
+    unit: 'bytes',
+    error: 'overloaded',
+    meaning:
+      'Encoded states in memory, for all feeds; beyond, no further one is begun until readers have taken theirs',
+  },
   snapshotBytesMax: {
     default: 8 << 20,
     unit: 'bytes',

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { JsonValue } from '@polyphony/translator'
+import type { JsonCursor } from '@polyphony/translator'
 import { createCompressor, negotiateEncoding } from './content-encoding.ts'
 import { jsonTexts } from './json-texts.ts'
 import type { Exchange } from './request-handler.ts'
@@ -28,15 +28,19 @@ export function sendBytes(exchange: Exchange, body: Uint8Array, headers: Headers
   return sendPieces(exchange, pieces(), { 'content-type': 'application/octet-stream', ...headers })
 }
 
-/** Answers with a JSON value of any size: made into text and sent piece by piece, so that others get their turn. */
-export function sendState(exchange: Exchange, value: JsonValue, headers: Headers = {}): Promise<void> {
-  return sendPieces(exchange, jsonTexts(value, pieceBytes), {
+/**
+ * Answers with the JSON that a cursor walks through, of any size: made into text and sent piece by piece, as fast as it is
+ * read, so that it is never in memory as a whole and others get their turn.
+ */
+export function sendState(exchange: Exchange, cursor: JsonCursor, headers: Headers = {}): Promise<void> {
+  return sendPieces(exchange, jsonTexts(cursor, stateTextLength), {
     'content-type': 'application/json',
     ...headers,
   })
 }
 
 const pieceBytes = 256 << 10
+const stateTextLength = 64 << 10
 /** Compressing less is not worth its head. */
 const compressedBytesMin = 1_024
 
@@ -46,8 +50,8 @@ async function sendPieces(
   headers: Headers,
 ): Promise<void> {
   const { request, response } = exchange
-  const first = pieces.next()
-  const second = first.done === true ? first : pieces.next()
+  const first = await nextPiece(pieces)
+  const second = first.done === true ? first : await nextPiece(pieces)
   const head = Buffer.from(first.done === true ? '' : first.value)
   const encoding =
     second.done === true && head.byteLength < compressedBytesMin
@@ -67,14 +71,29 @@ async function sendPieces(
 /** Lets everybody else have a turn between two pieces. */
 async function* sliced([head, second, rest]: readonly [
   Uint8Array,
-  IteratorResult<string | Uint8Array>,
+  IteratorResult<string | Uint8Array, unknown>,
   Iterator<string | Uint8Array>,
 ]): AsyncGenerator<Uint8Array> {
   yield head
-  for (let next = second; next.done !== true; next = rest.next()) {
+  for (let next = second; next.done !== true; next = await nextPiece(rest)) {
     yield typeof next.value === 'string' ? Buffer.from(next.value) : next.value
-    await new Promise<void>((resolve) => setImmediate(resolve))
+    await turn()
   }
+}
+
+/** The next piece that is not empty. */
+async function nextPiece(
+  pieces: Iterator<string | Uint8Array>,
+): Promise<IteratorResult<string | Uint8Array, unknown>> {
+  for (;;) {
+    const next = pieces.next()
+    if (next.done === true || next.value.length > 0) return next
+    await turn()
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 function appendVary(before: unknown): string {

@@ -1,13 +1,15 @@
 import {
   defaultFeedOptions,
   MessageFeed,
+  SnapshotMemory,
   StateFeed,
   type FeedOptions,
+  type FeedParts,
   type FeedTarget,
   type Message,
   type MessageSubscription,
 } from '@polyphony/ag-ui'
-import type { Clock, PolyphonyError, Telemetry } from '@polyphony/core'
+import { Turns, type Clock, type PolyphonyError, type Telemetry } from '@polyphony/core'
 import type { DocumentHandle, Documents } from './document-handle.ts'
 import { formatVersion, parseVersion } from './version-token.ts'
 
@@ -16,6 +18,8 @@ export interface DocumentFeedsOptions {
   readonly clock: Clock
   readonly telemetry: Telemetry
   readonly feed: Partial<FeedOptions>
+  /** Bytes of encoded snapshots in memory, of all feeds together. */
+  readonly snapshotBytesMax: number
 }
 
 export interface WatchRequest {
@@ -40,13 +44,21 @@ type FeedView = Pick<WatchRequest, 'pointer' | 'splices'>
 
 const keyOf = ({ pointer, splices = false }: FeedView): string => `${splices ? 'splices' : ''} ${pointer}`
 
+/** What all feeds of a node share. */
+type SharedParts = Required<Pick<FeedParts, 'turns' | 'memory'>>
+
 /** All feeds of this node: readers of one view of one document share one `StateFeed`. */
 export class DocumentFeeds {
   readonly #options: DocumentFeedsOptions
+  readonly #shared: SharedParts
   readonly #open = new Map<string, OpenDocument>()
 
   constructor(options: DocumentFeedsOptions) {
     this.#options = options
+    this.#shared = {
+      turns: new Turns(options.clock),
+      memory: new SnapshotMemory(options.snapshotBytesMax),
+    }
   }
 
   /** Starts a feed. The document is open until the subscription is closed. Rejects with what opening rejects with. */
@@ -97,7 +109,7 @@ export class DocumentFeeds {
       return known
     }
     const opening = this.#options.documents.open(documentId).then((handle) => {
-      const document = new WatchedDocument(handle, this.#options)
+      const document = new WatchedDocument(handle, this.#options, this.#shared)
       handle.onClose((error) => {
         // Whoever comes next opens the document anew, or learns why it cannot.
         if (this.#open.get(documentId) === open) this.#open.delete(documentId)
@@ -126,11 +138,13 @@ export class DocumentFeeds {
 class WatchedDocument {
   readonly handle: DocumentHandle
   readonly #options: DocumentFeedsOptions
+  readonly #shared: SharedParts
   readonly #feeds = new Map<string, StateFeed>()
   readonly messages: MessageFeed
 
-  constructor(handle: DocumentHandle, options: DocumentFeedsOptions) {
+  constructor(handle: DocumentHandle, options: DocumentFeedsOptions, shared: SharedParts) {
     this.handle = handle
+    this.#shared = shared
     this.#options = options
     const { clock, telemetry, feed } = options
     const { pace, frameBytesMax } = { ...defaultFeedOptions, ...feed }
@@ -156,7 +170,7 @@ class WatchedDocument {
         read: (task) => handle.read(task),
         formatVersion: (version) => formatVersion(version, handle.incarnation),
       },
-      { clock, telemetry, pointer: request.pointer, splices: request.splices, options },
+      { ...this.#shared, clock, telemetry, pointer: request.pointer, splices: request.splices, options },
     )
     this.#feeds.set(key, feed)
     return feed

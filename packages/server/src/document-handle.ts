@@ -38,7 +38,10 @@ export interface DocumentHandle {
   readonly revision: Revision
   /** Whether edits wait to be stored, so that the next edit will not directly follow `revision`. */
   readonly hasQueued: boolean
-  /** Runs between batches, synchronously, on a view that shows exactly the committed state. Must not write or await. */
+  /**
+   * Runs between batches, synchronously, on a view that shows exactly the committed state. Must not write or await; only a
+   * cursor of the view may be used afterwards.
+   */
   read<T>(task: (view: JsonView) => T): Promise<T>
   /**
    * Plans a server-made edit: `plan` is called on the view of the newest committed state, and may write through it

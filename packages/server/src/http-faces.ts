@@ -35,7 +35,13 @@ export class HttpFaces {
     const { documents, clock, telemetry, limits, connections, random, metrics, checkReady, isClosing } = parts
     const feed = { frameBytesMax: limits.snapshotBytesMax, ...parts.feed }
     this.#streams = new FeedStreams({
-      feeds: new DocumentFeeds({ documents, clock, telemetry, feed }),
+      feeds: new DocumentFeeds({
+        documents,
+        clock,
+        telemetry,
+        feed,
+        snapshotBytesMax: limits.snapshotMemoryBytesMax,
+      }),
       connections,
       clock,
       telemetry,

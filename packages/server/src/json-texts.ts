@@ -1,71 +1,43 @@
-import { leastJsonLength } from '@polyphony/ag-ui'
-import { isJsonArray, isJsonObject, type JsonObject, type JsonValue } from '@polyphony/translator'
+import type { JsonCursor } from '@polyphony/translator'
+
+/** About what a piece may cost to make. */
+const pieceUsMax = 4_000
+const stepUs = 2
+const pauseUs = 250
+const textUs = 0.005
 
 /**
- * The JSON text of `value` in pieces of about `length` UTF-16 units, so that no piece takes long to make. Only a single
- * string is never cut.
+ * The JSON text of what a cursor walks through, in pieces of about `length` UTF-16 units, so that no piece takes long to
+ * make. Only a single string is never cut. A piece may be empty: then finding out took as long as making one.
  */
-export function* jsonTexts(value: JsonValue, length: number): Generator<string> {
-  let piece = ''
-  for (const text of texts(value, length)) {
-    piece += text
-    if (piece.length < length) continue
-    yield piece
-    piece = ''
-  }
-  if (piece !== '') yield piece
-}
-
-function* texts(value: JsonValue, length: number): Generator<string> {
-  if ((!isJsonArray(value) && !isJsonObject(value)) || leastJsonLength(value, length) <= length) {
-    yield JSON.stringify(value)
-  } else if (isJsonArray(value)) {
-    yield* members(value.entries(), ['[', ']'], length, (run) =>
-      JSON.stringify(run.map(([, element]) => element)),
-    )
-  } else {
-    yield* members(Object.entries(value), ['{', '}'], length, (run) => JSON.stringify(fromEntries(run)))
-  }
-}
-
-/** Small neighbours go through the serialiser together, which is much faster than one by one. */
-function* members<Key extends string | number>(
-  entries: Iterable<readonly [Key, JsonValue]>,
-  [open, close]: readonly [string, string],
-  length: number,
-  stringify: (run: readonly (readonly [Key, JsonValue])[]) => string,
-): Generator<string> {
-  let separator = open
-  let run: (readonly [Key, JsonValue])[] = []
-  let runLength = 0
-  const flush = function* (): Generator<string> {
-    if (run.length === 0) return
-    yield `${separator}${stringify(run).slice(1, -1)}`
-    separator = ','
-    run = []
-    runLength = 0
-  }
-  for (const [key, value] of entries) {
-    const size = leastJsonLength(value, length)
-    if (size > length) {
-      yield* flush()
-      yield open === '[' ? separator : `${separator}${JSON.stringify(key)}:`
+export function* jsonTexts(cursor: JsonCursor, length: number): Generator<string> {
+  /** What closes each object and array that is open. */
+  const closers: ('}' | ']')[] = []
+  let text = ''
+  let costUs = 0
+  let separator = ''
+  for (let step = cursor.next(); step !== 'end'; step = cursor.next()) {
+    costUs += step === 'pause' ? pauseUs : stepUs
+    if (step === 'close') {
+      text += closers.pop() ?? ''
       separator = ','
-      yield* texts(value, length)
-      continue
+    } else if (step !== 'pause') {
+      text += cursor.key === undefined ? separator : `${separator}${JSON.stringify(cursor.key)}:`
+      if (step === 'value') {
+        const value = JSON.stringify(cursor.value)
+        text += value
+        costUs += value.length * textUs
+        separator = ','
+      } else {
+        text += step === 'object' ? '{' : '['
+        closers.push(step === 'object' ? '}' : ']')
+        separator = ''
+      }
     }
-    run.push([key, value])
-    // The bound counts a number as one digit and leaves out key and separator.
-    runLength += size + 8 + (typeof key === 'string' ? key.length : 0)
-    if (runLength >= length) yield* flush()
+    if (text.length < length && costUs < pieceUsMax) continue
+    yield text
+    text = ''
+    costUs = 0
   }
-  yield* flush()
-  yield separator === open ? open + close : close
-}
-
-/** Without a prototype, `__proto__` is a key like any other. */
-function fromEntries(entries: readonly (readonly [string | number, JsonValue])[]): JsonObject {
-  const object = Object.create(null) as Record<string, JsonValue>
-  for (const [key, value] of entries) object[key] = value
-  return object
+  if (text !== '') yield text
 }

@@ -1,5 +1,4 @@
 import type { DocumentInfo } from '@polyphony/storage'
-import type { JsonValue } from '@polyphony/translator'
 import { PolyphonyError, parseDocumentId } from '@polyphony/core'
 import * as Y from 'yjs'
 import { sendBytes, sendEmpty, sendJson, sendState } from './answer.ts'
@@ -28,18 +27,17 @@ export async function getDocument(exchange: Exchange, documentId: string): Promi
       sendEmpty(exchange, 304, headersOf(current))
       return
     }
-    const { value, token } = await handle.read((view): { value: JsonValue; token: string } => {
+    const { cursor, token } = await handle.read((view) => {
       const version = at === undefined ? view.version : requireVersion(at, handle)
-      const isSkipped = exchange.request.method === 'HEAD' && pointer === '' && at === undefined
       return {
-        value: isSkipped ? null : view.read({ pointer, at: version }),
+        cursor: view.cursor({ pointer, at: version }),
         token: formatVersion(version, handle.incarnation),
       }
     })
     if (exchange.request.method === 'HEAD') {
       sendEmpty(exchange, 200, { 'content-type': 'application/json', ...headersOf(token) })
     } else {
-      await sendState(exchange, value, headersOf(token))
+      await sendState(exchange, cursor, headersOf(token))
     }
   })
 }

@@ -38,8 +38,8 @@ export type Source =
   | { readonly json: JsonValue }
 
 /**
- * Walks through the JSON of a document at a version, step by step and without building it, in the order in which
- * `JsonView.read` gives it. Between two steps the document may change as it likes; the version has to stay readable.
+ * Walks through the JSON of a document at a version, step by step and without building it; members in the order of their
+ * names. Between two steps the document may change as it likes; the version has to stay readable.
  * A step costs about a microsecond, a `pause` up to a quarter of a millisecond. Exceptions: a text, and what a member of an object stores, are taken at once.
  */
 export class JsonCursor {
