@@ -2,7 +2,7 @@ import { parseDocumentId, toPolyphonyError, type PolyphonyError } from '@polypho
 import {
   chunkBytesMax,
   encodeEntry,
-  encodeMeta,
+  encodeMetas,
   refuseAppend,
   refuseAppendAt,
   splitChunks,
@@ -87,10 +87,12 @@ function appendEntries(
 ): Pick<StoredHead, 'revision' | 'endOffset'> & { readonly operations: readonly Operation[] } {
   const operations: Operation[] = []
   let offset = endOffset
-  for (const [index, { update, meta }] of append.entries.entries()) {
+  const metas = encodeMetas(append.entries, append.documentId)
+  for (const [index, meta] of metas.entries()) {
+    const update = append.entries[index]?.update ?? empty
     const key = keys.entry(revision + 1 + index)
     const chunks = large.get(index)
-    const entry = { meta: encodeMeta(meta, append.documentId), offset, update: chunks ?? update }
+    const entry = { meta, offset, update: chunks ?? update }
     operations.push({ type: 'put', key, value: encodeEntry(entry, key) })
     if (chunks !== undefined) {
       operations.push({ type: 'put', key: keys.large(revision + 1 + index), value: hexBytes(chunks.set) })
@@ -100,3 +102,5 @@ function appendEntries(
   }
   return { revision: revision + append.entries.length, endOffset: offset, operations }
 }
+
+const empty = new Uint8Array()

@@ -1,5 +1,5 @@
 import { PolyphonyError, limitTable, parseDocumentId, toPolyphonyError } from '@polyphony/core'
-import type { Append, EntryMeta, Head } from './document-store.ts'
+import type { Append, EntryMeta, Head, NewEntry } from './document-store.ts'
 import { assertCondition, refuseHead } from './head-condition.ts'
 
 /** Misuse of `append` by the programmer, which no retry can mend: throws `TypeError`. */
@@ -18,7 +18,7 @@ export function assertBatch(batch: readonly Append[]): void {
 export function refuseAppend({ documentId, entries }: Append): PolyphonyError | undefined {
   try {
     parseDocumentId(documentId)
-    for (const { meta } of entries) encodeMeta(meta, documentId)
+    encodeMetas(entries, documentId)
     return undefined
   } catch (error) {
     return toPolyphonyError(error, 'invalid-value', { documentId })
@@ -33,17 +33,36 @@ export function refuseAppendAt(append: Append, head: Head | undefined): Polyphon
 
 /** The JSON of an entry's meta as UTF-8. Throws `invalid-value` when it exceeds its limit or is no JSON. */
 export function encodeMeta(meta: EntryMeta, documentId?: string): Uint8Array {
-  const bytes = textEncoder.encode(stringifyMeta(meta, documentId))
+  return encodeJson(stringifyMeta(meta, documentId), documentId)
+}
+
+/** `encodeMeta` of each entry; neighbours with equal metas share the bytes. */
+export function encodeMetas(entries: readonly NewEntry[], documentId?: string): readonly Uint8Array[] {
+  let json: string | undefined
+  let bytes: Uint8Array = new Uint8Array()
+  return entries.map(({ meta }) => {
+    const next = stringifyMeta(meta, documentId)
+    if (next !== json) bytes = encodeJson(next, documentId)
+    json = next
+    return bytes
+  })
+}
+
+function encodeJson(json: string, documentId: string | undefined): Uint8Array {
+  const bytes = encodeText(json)
   const max = limitTable.entryMetaBytesMax.default
-  if (bytes.length > max) {
-    throw new PolyphonyError(
-      'invalid-value',
-      `An entry's meta has at most ${max} bytes, not ${bytes.length}.`,
-      {
-        documentId,
-        limit: 'entryMetaBytesMax',
-      },
-    )
+  if (bytes.length <= max) return bytes
+  const message = `An entry's meta has at most ${max} bytes, not ${bytes.length}.`
+  throw new PolyphonyError('invalid-value', message, { documentId, limit: 'entryMetaBytesMax' })
+}
+
+/** For short ASCII several times as fast as the encoder. */
+function encodeText(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length)
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at)
+    if (unit > 127) return textEncoder.encode(text)
+    bytes[at] = unit
   }
   return bytes
 }

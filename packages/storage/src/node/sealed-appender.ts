@@ -1,5 +1,5 @@
 import { isPolyphonyError, parseDocumentId, PolyphonyError, toPolyphonyError } from '@polyphony/core'
-import { assertBatch, encodeMeta, refuseAppendAt } from '../append-check.ts'
+import { assertBatch, encodeMetas, refuseAppendAt } from '../append-check.ts'
 import type { Append, AppendResult, DocumentStore, Head } from '../document-store.ts'
 import type { DataKey, DataKeys } from './data-keys.ts'
 import { EntrySealer } from './sealed-entries.ts'
@@ -52,7 +52,7 @@ export class SealedAppender {
         open.push({
           index,
           append,
-          metas: append.entries.map(({ meta }) => encodeMeta(meta, append.documentId)),
+          metas: encodeMetas(append.entries, append.documentId),
         })
       } catch (error) {
         results[index] = refused(error, append.documentId)

@@ -6,7 +6,8 @@ import { headerOf, valueKind } from './value-kind.ts'
 
 /*
  * Plaintext of an entry: length of meta (uint16), meta, update. Of a group: the number of entries (uint8), and for each
- * the length of its update (uint32) and the same. Numbers are little-endian. A group is stored in place of its last entry,
+ * the length of its update (uint32) and the same; a length of meta of 0 stands for the meta of the one before. Numbers are
+ * little-endian. A group is stored in place of its last entry,
  * a few bytes in place of the others: so whatever removes old entries never takes content that newer ones need, and as an
  * append is written as a whole or not at all, no group is ever without its end.
  */
@@ -65,9 +66,15 @@ export function parseEntry(plaintext: Uint8Array): NewEntry {
 export function parseGroup(plaintext: Uint8Array): readonly NewEntry[] {
   const entries: NewEntry[] = []
   for (let at = 1; entries.length < (plaintext[0] ?? 0);) {
-    const length = 2 + uint16(plaintext, at + 4) + uint32(plaintext, at)
-    entries.push(parseEntry(plaintext.subarray(at + 4, at + 4 + length)))
-    at += 4 + length
+    const metaLength = uint16(plaintext, at + 4)
+    const end = at + 6 + metaLength + uint32(plaintext, at)
+    const before = metaLength === 0 ? entries.at(-1)?.meta : undefined
+    entries.push(
+      before === undefined
+        ? parseEntry(plaintext.subarray(at + 4, end))
+        : { update: plaintext.subarray(at + 6, end), meta: before },
+    )
+    at = end
   }
   return entries
 }
@@ -82,7 +89,7 @@ function nextGroup(
   let count = 0
   while (start + count < entries.length && count < groupEntriesMax) {
     const at = start + count
-    const length = 6 + (metas[at] ?? empty).length + (entries[at]?.update ?? empty).length
+    const length = 6 + metaOf(metas, at, start).length + (entries[at]?.update ?? empty).length
     if (length > memberBytesMax || bytes + length > groupBytesMax) break
     bytes += length
     count++
@@ -113,7 +120,7 @@ function groupPlaintext(
   let at = 1
   for (let index = start; index < start + count; index++) {
     const update = entries[index]?.update ?? empty
-    const meta = metas[index] ?? empty
+    const meta = metaOf(metas, index, start)
     plaintext[at] = update.length
     plaintext[at + 1] = update.length >> 8
     plaintext[at + 2] = update.length >> 16
@@ -125,6 +132,12 @@ function groupPlaintext(
     at += 6 + meta.length + update.length
   }
   return plaintext
+}
+
+/** What is written for it in a group that begins at `start`. */
+function metaOf(metas: readonly Uint8Array[], at: number, start: number): Uint8Array {
+  const meta = metas[at] ?? empty
+  return at > start && meta === metas[at - 1] ? empty : meta
 }
 
 function stored(entry: NewEntry | undefined, update: Uint8Array): NewEntry {
