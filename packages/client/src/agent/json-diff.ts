@@ -52,12 +52,21 @@ function diffArrays(old: JsonArray, next: JsonArray, path: Path, patch: Patch): 
   let from = 0
   let at = 0
   for (const [oldIndex, nextIndex] of [...matchElements(old, next), [old.length, next.length] as const]) {
-    while (from < oldIndex && at < nextIndex) diffElement(old[from++], next[at], [...path, at++], patch)
+    while (from < oldIndex && at < nextIndex && !areOthers(old[from], next[at]))
+      diffElement(old[from++], next[at], [...path, at++], patch)
     while (at < nextIndex)
       patch.push({ op: 'add', path: formatPointer([...path, at]), value: next[at++] ?? null })
     for (; from < oldIndex; from++) patch.push({ op: 'remove', path: formatPointer([...path, at]) })
     if (from < old.length) diffElement(old[from++], next[at], [...path, at++], patch)
   }
+}
+
+/** Whether the two name themselves, and differently: one went, another came. */
+export function areOthers(a: JsonValue | undefined, b: JsonValue | undefined): boolean {
+  const [idA, idB] = [a, b].map((value) =>
+    isJsonObject(value) && Object.hasOwn(value, 'id') ? value['id'] : undefined,
+  )
+  return idA !== idB
 }
 
 function diffElement(

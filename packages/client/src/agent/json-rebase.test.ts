@@ -56,6 +56,13 @@ describe('diffJson', () => {
     )
   })
 
+  test('what came in the place of another is not the other changed, which somebody may have removed', () => {
+    expect(diffJson([{ id: 1, n: 0 }], [{ id: 2, n: 0 }])).toEqual([
+      { op: 'add', path: '/0', value: { id: 2, n: 0 } },
+      { op: 'remove', path: '/1' },
+    ])
+  })
+
   test('names only what differs', () => {
     const rows = Array.from({ length: 1_000 }, (_, id) => ({ id, text: `row ${id}` }))
     const changed = [{ id: -1, text: 'new' }, ...rows.filter(({ id }) => id !== 500)]

@@ -7,7 +7,7 @@ import {
   type JsonObject,
   type JsonValue,
 } from '@polyphony/translator'
-import { matchElements } from './json-diff.ts'
+import { areOthers, matchElements } from './json-diff.ts'
 
 /** Whose value stands where both have set the same thing. */
 export type Winner = 'mine' | 'theirs'
@@ -103,7 +103,7 @@ function alignment(base: JsonArray, next: JsonArray): Map<number, number> {
   const aligned = new Map<number, number>()
   let [i, j] = [0, 0]
   for (const [baseIndex, nextIndex] of [...matchElements(base, next), [base.length, next.length] as const]) {
-    for (; i < baseIndex && j < nextIndex; i++, j++) aligned.set(i, j)
+    for (; i < baseIndex && j < nextIndex && !areOthers(base[i], next[j]); i++, j++) aligned.set(i, j)
     if (baseIndex < base.length) aligned.set(baseIndex, nextIndex)
     ;[i, j] = [baseIndex + 1, nextIndex + 1]
   }

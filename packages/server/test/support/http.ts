@@ -24,11 +24,13 @@ export interface TestServerOptions extends Omit<HttpServerOptions, 'documents' |
   readonly store?: DocumentStore
   readonly limits?: Partial<Record<LimitName, number>>
   readonly projection?: JsonViewOptions
+  /** Default: any free one. */
+  readonly port?: number
 }
 
 /** A whole server on loopback with everything real, and the knobs that tests turn. */
 export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const { store = new MemoryStore(), projection = {}, ...rest } = options
+  const { store = new MemoryStore(), projection = {}, port = 0, ...rest } = options
   const limits = resolveLimits(options.limits)
   const logs: string[] = []
   const log = (fields: Readonly<Record<string, unknown>>, message: string): void =>
@@ -58,7 +60,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     limits,
     upgrade: (upgrade) => face.accept(upgrade),
   })
-  const { url } = await http.listen({ host: '127.0.0.1', port: 0 })
+  const { url } = await http.listen({ host: '127.0.0.1', port })
   return {
     url,
     rooms,
