@@ -1,4 +1,11 @@
-export { assertBatch, documentDeleted, encodeMeta, refuseAppend, refuseAppendAt } from './append-check.ts'
+export {
+  assertBatch,
+  documentDeleted,
+  encodeMeta,
+  encodeMetas,
+  refuseAppend,
+  refuseAppendAt,
+} from './append-check.ts'
 export type { Bus } from './bus.ts'
 export { assertCheckpoint, refuseCheckpointAt } from './checkpoint-check.ts'
 export {
