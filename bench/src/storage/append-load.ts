@@ -1,77 +1,133 @@
 import * as Y from 'yjs'
 import { quantile } from '../quantile.ts'
-import type { Subject } from './subjects.ts'
+import type { Subject } from './subject.ts'
 
 export interface AppendFigures {
   readonly perSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
   readonly maxMs: number
-  /** Of all threads of the process. */
+  /** Of all threads of this process; a database server's own is not in it. */
   readonly cpuMicrosecondsEach: number
   readonly bytesOnDiskEach: number
 }
 
 export interface AppendLoad {
   readonly documents: number
-  /** Appends under way per document; the next begins when one ends. */
+  /** Appends under way per document at most. */
   readonly inFlight: number
-  readonly updates: number
-  /** Over all documents. Given: appends begin at this rate, as far as `inFlight` lets them, and latency counts from when
-   * they should have begun. */
+  readonly seconds: number
+  /**
+   * Over all documents. Given: appends begin at this rate, as far as `inFlight` lets them, and latency counts from when
+   * they should have begun. Absent: as fast as it goes, the next when one ends.
+   */
   readonly perSecond?: number | undefined
 }
 
-/** Appends the updates, as fast as it goes or at a rate. */
+/** Appends updates of about 100 bytes. The first quarter of the time, while code is compiled and files grow, is not counted. */
 export async function appendLoad(subject: Subject, load: AppendLoad): Promise<AppendFigures> {
   const updates = yjsUpdates()
-  const latencies: number[] = []
-  const cpuBefore = process.cpuUsage()
-  const startedAt = performance.now()
+  const next = new Map<string, number>()
+  let latencies: number[] = []
   let begun = 0
-  const lane = async (documentId: string): Promise<void> => {
-    while (begun < load.updates) {
-      const due =
-        load.perSecond === undefined ? performance.now() : startedAt + (begun / load.perSecond) * 1000
-      const update = updates[begun++ % updates.length] ?? new Uint8Array()
-      const earlyMs = due - performance.now()
-      if (earlyMs > 0) await new Promise((resolve) => setTimeout(resolve, earlyMs))
-      await subject.append(documentId, update)
-      latencies.push(performance.now() - due)
-    }
+  let done = 0
+  const append = (documentId: string, dueMs: number, ended: () => void): void => {
+    begun++
+    const number = next.get(documentId) ?? 0
+    next.set(documentId, (number + 1) % updates.length)
+    subject.append(documentId, updates[number] ?? new Uint8Array(), () => {
+      done++
+      latencies.push(performance.now() - dueMs)
+      ended()
+    })
   }
-  const lanes = Array.from({ length: load.inFlight }, () =>
-    Array.from({ length: load.documents }, (_, document) => lane(`document-${document}`)),
-  )
-  await Promise.all(lanes.flat())
-  const elapsedMs = performance.now() - startedAt
+  const stop = load.perSecond === undefined ? startClosed(append, load) : startPaced(append, load)
+  await sleep(load.seconds * 250)
+  latencies = []
+  const doneBefore = done
+  const startedAt = performance.now()
+  const cpuBefore = process.cpuUsage()
+  await sleep(load.seconds * 750)
   const cpu = process.cpuUsage(cpuBefore)
+  const elapsedMs = performance.now() - startedAt
+  const counted = done - doneBefore
+  const measured = latencies
+  latencies = []
+  stop()
+  // Whoever has collected more than it can write in this time is not waited for.
+  for (const endMs = performance.now() + 2_000; done < begun && performance.now() < endMs;) await sleep(5)
   return {
-    perSecond: (load.updates / elapsedMs) * 1000,
-    p50Ms: quantile(latencies, 0.5),
-    p99Ms: quantile(latencies, 0.99),
-    maxMs: quantile(latencies, 1),
-    cpuMicrosecondsEach: (cpu.user + cpu.system) / load.updates,
-    bytesOnDiskEach: (await subject.bytesOnDisk()) / load.updates,
+    perSecond: (counted / elapsedMs) * 1000,
+    p50Ms: quantile(measured, 0.5),
+    p99Ms: quantile(measured, 0.99),
+    maxMs: quantile(measured, 1),
+    cpuMicrosecondsEach: (cpu.user + cpu.system) / counted,
+    bytesOnDiskEach: (await subject.bytesOnDisk()) / done,
   }
 }
 
-/** A thousand updates of about 100 bytes of one document, for peers that look into them. */
+type AppendOne = (documentId: string, dueMs: number, ended: () => void) => void
+
+/** What follows comes in a turn of the loop of its own, as it does when it comes from sockets. */
+function startClosed(append: AppendOne, { documents, inFlight }: AppendLoad): () => void {
+  let running = true
+  let ended: string[] = []
+  const next = (documentId: string): void => {
+    if (running && ended.push(documentId) === 1) setImmediate(sendNext)
+  }
+  const sendNext = (): void => {
+    const round = ended
+    ended = []
+    if (running) for (const documentId of round) append(documentId, performance.now(), () => next(documentId))
+  }
+  for (const documentId of names(documents)) for (let lane = 0; lane < inFlight; lane++) next(documentId)
+  return () => {
+    running = false
+  }
+}
+
+function startPaced(append: AppendOne, { documents, inFlight, perSecond = 1 }: AppendLoad): () => void {
+  const startedAt = performance.now()
+  const lanes = names(documents).map((documentId) => ({ documentId, underWay: 0 }))
+  let sent = 0
+  const timer = setInterval(() => {
+    for (const now = performance.now(); ; sent++) {
+      const dueMs = startedAt + (sent / perSecond) * 1000
+      const lane = lanes[sent % documents]
+      // The one that is full holds up those after it: they are late, and that is counted.
+      if (dueMs > now || lane === undefined || lane.underWay === inFlight) return
+      lane.underWay++
+      append(lane.documentId, dueMs, () => lane.underWay--)
+    }
+  }, 1)
+  return () => clearInterval(timer)
+}
+
+function names(documents: number): readonly string[] {
+  return Array.from({ length: documents }, (_, number) => `document-${number}`)
+}
+
+/** Updates of about 100 bytes of one document, in order, for peers that look into them; used again from the first on. */
 function yjsUpdates(): readonly Uint8Array[] {
   const doc = new Y.Doc()
   const updates: Uint8Array[] = []
   doc.on('update', (update: Uint8Array) => updates.push(update))
   const map = doc.getMap('state')
-  for (let edit = 0; edit < 1000; edit++)
-    map.set('title', Buffer.from(sampleBytes(52, edit + 1)).toString('base64'))
+  for (let edit = 0; edit < 10_000; edit++) map.set('title', sampleText(68, edit + 1))
   return updates
 }
 
-/** Bytes half of which compress, as text does. */
-export function sampleBytes(length: number, seed = 7): Uint8Array {
+/** Letters that compress to about a half, as text does. */
+export function sampleText(length: number, seed = 7): string {
   let state = seed
-  return Uint8Array.from({ length }, (_, at) => {
+  const bytes = Buffer.alloc(length)
+  for (let at = 0; at < length; at++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return at % 2 === 0 ? state >>> 24 : 97 + (at % 20)
-  })
+    bytes[at] = at % 3 === 0 ? 97 + (at % 20) : 33 + ((state >>> 24) % 90)
+  }
+  return bytes.toString('latin1')
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }
