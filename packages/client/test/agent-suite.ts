@@ -411,6 +411,18 @@ function writing(): void {
     await done
   })
 
+  test('an empty state forgets what is held, and deletes nothing', async () => {
+    await put({ n: 1 })
+    const agent = await bench.watch(address())
+    agent.setState({})
+    expect(agent.state).toEqual({})
+    expect(agent.version).toBeUndefined()
+    await patch([{ op: 'add', path: '/m', value: 2 }])
+    await until('the state', () => agent.version !== undefined)
+    expect(agent.state).toEqual({ n: 1, m: 2 })
+    expect(await stateOf(server, 'plan')).toEqual({ n: 1, m: 2 })
+  })
+
   test('a state cannot be changed in place by accident', async () => {
     await put({ list: [{ deep: 1 }] })
     const agent = await bench.watch(address())

@@ -264,7 +264,7 @@ test.each(Array.from({ length: process.env.POLYPHONY_SOAK === '1' ? 500 : 25 }, 
     bench.onClose(() => stock.stop())
     const events: AgentEvent[] = []
     const agent: PolyphonyAgent = bench.agent(through(4, `${plan}/ag-ui`))
-    agent.subscribe({ onEvent: ({ event }) => void events.push(event as unknown as AgentEvent) })
+    agent.subscribe({ onEvent: ({ event }) => void events.push(event) })
     const watching = agent.connectAgent()
     await until('the first states', () => stock.isSure && agent.version !== undefined)
 

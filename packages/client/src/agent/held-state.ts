@@ -104,6 +104,13 @@ export class HeldState {
     return 'taken'
   }
 
+  /** Knows nothing any more; the next stream begins with a snapshot. Edits that are not confirmed keep it from that. */
+  forget(): void {
+    if (this.hasEdits) return
+    this.#confirmed = undefined
+    this.#initial = this.#share.take(undefined, {})
+  }
+
   /** Makes the visible state into `next`. Returns whether that changes anything. */
   edit(next: unknown): boolean {
     const before = this.value

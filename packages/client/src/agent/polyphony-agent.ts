@@ -96,12 +96,11 @@ export class PolyphonyAgent extends HttpAgent {
 
   /**
    * Makes the state into `state`. It is visible at once; what differs is sent, at any time once a state has been seen. What
-   * is set before that fills in what the document lacks and overwrites nothing.
+   * is set before that fills in what the document lacks and overwrites nothing. `{}` in the place of more forgets what is
+   * held and deletes nothing, because that is how CopilotKit begins anew; to empty a document, `patch` it.
    */
   override setState(state: State): void {
-    if (!this.session.edit(state)) return
-    this.show()
-    this.notify()
+    if (this.change(state)) this.notify()
   }
 
   /**
@@ -261,7 +260,15 @@ export class PolyphonyAgent extends HttpAgent {
 
   /** Whoever assigns `state` instead of calling `setState` means the same. */
   private absorb(): void {
-    if (this.state !== this.shown.state && this.session.edit(this.state)) this.show()
+    if (this.state !== this.shown.state) this.change(this.state)
+  }
+
+  private change(state: unknown): boolean {
+    const before = this.shown.state
+    if (isEmpty(state) && !isEmpty(this.session.held.value)) this.session.held.forget()
+    else this.session.edit(state)
+    this.show()
+    return this.shown.state !== before
   }
 
   private show(): void {
@@ -274,6 +281,10 @@ export class PolyphonyAgent extends HttpAgent {
     for (const subscriber of this.subscribers)
       void subscriber.onStateChanged?.({ state: this.state, messages: this.messages, agent: this })
   }
+}
+
+function isEmpty(state: unknown): boolean {
+  return typeof state === 'object' && state !== null && Object.keys(state).length === 0
 }
 
 /** Our options in `forwardedProps`, which may be anything. */
