@@ -90,6 +90,10 @@ export class PostgresDatabase {
     const client = await this.#pool.connect().catch((cause: unknown) => {
       throw storeFailed(cause)
     })
+    // A connection that ends between two statements says so here, and would end the process otherwise; the next statement
+    // fails by itself.
+    const ended = (): void => undefined
+    client.on('error', ended)
     try {
       await client.query('BEGIN')
       await task(async (text) => (await client.query(text)).rows as readonly QueryResultRow[])
@@ -99,6 +103,8 @@ export class PostgresDatabase {
       // The connection goes, and its transaction with it.
       client.release(true)
       throw storeFailed(cause)
+    } finally {
+      client.off('error', ended)
     }
   }
 

@@ -138,20 +138,23 @@ test('to an asynchronous standby that lags: what is lost is noticed, never silen
   }
 })
 
-test.skipIf(!isLong)('an address that leads to a standby that was not promoted fails edits until it is', async () => {
-  const pair = await startPair()
-  const store = await open(pair)
-  await appendTo(store, 'doc', sampleEntries(1))
-  await query(pair.standby, `SELECT FROM polyphony.entries`, 1)
-  pair.link.retarget(pair.standby.port)
-  expect(await refusedAppend(store, { documentId: 'doc', entries: sampleEntries(1) })).toMatchObject({
-    code: 'store-failed',
-  })
-  await pair.primary.process.kill()
-  await pair.standby.promote()
-  await vi.waitFor(() => appendTo(store, 'doc', sampleEntries(1, 'later')), waitOptions)
-  expect((await readTexts(store, 'doc')).at(-1)).toBe('later1')
-})
+test.skipIf(!isLong)(
+  'an address that leads to a standby that was not promoted fails edits until it is',
+  async () => {
+    const pair = await startPair()
+    const store = await open(pair)
+    await appendTo(store, 'doc', sampleEntries(1))
+    await query(pair.standby, `SELECT FROM polyphony.entries`, 1)
+    pair.link.retarget(pair.standby.port)
+    expect(await refusedAppend(store, { documentId: 'doc', entries: sampleEntries(1) })).toMatchObject({
+      code: 'store-failed',
+    })
+    await pair.primary.process.kill()
+    await pair.standby.promote()
+    await vi.waitFor(() => appendTo(store, 'doc', sampleEntries(1, 'later')), waitOptions)
+    expect((await readTexts(store, 'doc')).at(-1)).toBe('later1')
+  },
+)
 
 interface Feed {
   readonly revisions: number[]

@@ -112,6 +112,8 @@ export class RedisConnector {
       lazyConnect: true,
       connectTimeout: connectTimeoutMs,
       commandTimeout: commandTimeoutMs,
+      // A connection on which nothing comes back is given up, or every later command would wait on it in vain.
+      socketTimeout: commandTimeoutMs,
       keepAlive: 10_000,
       maxRetriesPerRequest: onLoss === 'fail' ? 0 : 2,
       autoResendUnfulfilledCommands: onLoss === 'repeat',

@@ -1,6 +1,7 @@
 export { AppendLoad, type AcknowledgedEntry, type LoadedStore } from './append-load.ts'
 export { findBinary, requireBinary } from './binaries.ts'
-export { openFaultyLink, type FaultyLink, type LinkFault } from './faulty-link.ts'
+export { tryEveryRequestFault, type RequestFaultPlace } from './every-request.ts'
+export { openFaultyLink, type FaultyLink, type LinkFault, type RequestFault } from './faulty-link.ts'
 export { findFreePort } from './free-port.ts'
 export { buildForChildren, KilledWriters, type ReadableStore, type WriterStore } from './killed-writer.ts'
 export { numberedState, numberedUpdate } from './numbered-update.ts'

@@ -38,3 +38,4 @@ export {
   sampleEntry,
   type ReadResult,
 } from './samples.ts'
+export { WriteScenario } from './write-scenario.ts'
