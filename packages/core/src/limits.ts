@@ -176,6 +176,12 @@ export const limitTable = {
     error: 'shutting-down',
     meaning: 'How long one feed or watch run lasts before it ends properly',
   },
+  feedIdleMs: {
+    default: 6 * 3_600_000,
+    unit: 'ms',
+    error: 'shutting-down',
+    meaning: 'How long one feed or watch run may have nothing to tell before it ends properly',
+  },
   feedStallMs: {
     default: 120_000,
     unit: 'ms',

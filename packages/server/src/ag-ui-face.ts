@@ -18,12 +18,16 @@ import {
 } from '@polyphony/translator'
 import { requireAccess } from './authorization.ts'
 import type { DocumentHandle } from './document-handle.ts'
-import type { FeedStreams } from './feed-streams.ts'
+import { negotiateFormat } from './feed-format.ts'
+import type { FeedStream, FeedStreams } from './feed-streams.ts'
 import { takeHistory } from './history-merge.ts'
-import { readablePointer, requireChangesWithin } from './pointer-scope.ts'
+import { readablePointer, requireChangesWithin, requireWhole } from './pointer-scope.ts'
 import { mediaTypeOf, readJsonBody } from './request-body.ts'
 import type { DocumentRequestHandler, Exchange } from './request-handler.ts'
 import { parseVersion } from './version-token.ts'
+
+/** What a run needs of whoever asked for it, on whatever transport. */
+export type RunContext = Pick<Exchange, 'principal' | 'documents' | 'limits' | 'clock'>
 
 /**
  * POST /v1/documents/{id}/ag-ui: a run of the official AG-UI client. It starts, gives the state (or what changed since
@@ -32,23 +36,40 @@ import { parseVersion } from './version-token.ts'
 export function agUiHandler(streams: FeedStreams): DocumentRequestHandler {
   return async (exchange, documentId) => {
     requireAccess(exchange.principal, documentId, 'read')
-    requireEventStream(exchange)
-    const asked = parseRunInput(await readJsonBody(exchange.request, exchange.limits))
-    const input = { ...asked, pointer: readablePointer(exchange.principal, documentId, asked.pointer) }
-    const taken = await takeProposal(exchange, documentId, input)
-    if (input.withMessages === 'merge') await mergeMessages(exchange, documentId, input)
-    await streams.run(exchange, {
-      documentId,
-      pointer: input.pointer,
-      splices: input.splices,
-      since: taken.holds,
-      messages: input.withMessages === 'none' ? undefined : input.messages,
-      face: 'ag-ui',
-      stays: input.mode === 'watch',
-      prelude: [encodeRunStarted(input), ...taken.notes].map(frame),
-      ending: frame(encodeRunFinished(input)),
-      failing: (error) => frame(encodeRunError(error)),
-    })
+    requireRunInput(exchange)
+    exchange.response.appendHeader('vary', 'Accept')
+    const format = negotiateFormat(exchange.request.headers.accept)
+    const body = await readJsonBody(exchange.request, exchange.limits)
+    const run = await prepareRun(exchange, documentId, body)
+    await streams.run(exchange, { ...run, face: 'ag-ui', format })
+  }
+}
+
+/**
+ * Checks a `RunAgentInput`, takes what its state proposes, and tells what the run consists of. Throws what the client did
+ * wrong.
+ */
+export async function prepareRun(
+  context: RunContext,
+  documentId: string,
+  body: unknown,
+): Promise<Omit<FeedStream, 'face' | 'format'>> {
+  const asked = parseRunInput(body)
+  const input = { ...asked, pointer: readablePointer(context.principal, documentId, asked.pointer) }
+  const taken = await takeProposal(context, documentId, input)
+  // Messages are none of the parts that a token can be limited to.
+  const isWhole = context.principal.scope?.(documentId) === undefined
+  if (input.withMessages === 'merge') await mergeMessages(context, documentId, input)
+  return {
+    documentId,
+    pointer: input.pointer,
+    splices: input.splices,
+    since: taken.holds,
+    messages: isWhole && input.withMessages !== 'none' ? input.messages : undefined,
+    stays: input.mode === 'watch',
+    prelude: [encodeRunStarted(input), ...taken.notes].map(frame),
+    ending: frame(encodeRunFinished(input)),
+    failing: (error) => frame(encodeRunError(error)),
   }
 }
 
@@ -64,7 +85,11 @@ interface TakenProposal {
  * is what the client changed, and is merged. Without one nobody can tell its edits from what it has not heard of yet,
  * so it is not looked at.
  */
-async function takeProposal(exchange: Exchange, documentId: string, input: RunInput): Promise<TakenProposal> {
+async function takeProposal(
+  exchange: RunContext,
+  documentId: string,
+  input: RunInput,
+): Promise<TakenProposal> {
   const { version, state } = input
   // Who sends no state at all trusts its token, and so do we.
   if (version === undefined || state === undefined) return { holds: version, notes: [] }
@@ -92,7 +117,7 @@ async function takeProposal(exchange: Exchange, documentId: string, input: RunIn
 }
 
 async function mergeState(
-  exchange: Exchange,
+  exchange: RunContext,
   handle: DocumentHandle,
   input: RunInput,
   { at, state }: { readonly at: Version; readonly state: JsonValue },
@@ -120,11 +145,12 @@ function proposalKey({ threadId, version, pointer, state }: RunInput): string {
 
 /** What the client said that the document does not know becomes part of it. */
 async function mergeMessages(
-  { principal, documents, limits, clock }: Exchange,
+  { principal, documents, limits, clock }: RunContext,
   documentId: string,
   { runId, messages }: RunInput,
 ): Promise<void> {
   requireAccess(principal, documentId, 'write')
+  requireWhole(principal, documentId, 'Adding messages')
   const handle = await documents.open(documentId)
   try {
     await takeHistory(handle, { author: principal.id, runId }, messages, { limits, nowMs: clock.now() })
@@ -142,11 +168,15 @@ function isEmptyObject(state: JsonValue): boolean {
   return isJsonObject(state) && Object.keys(state).length === 0
 }
 
-function requireEventStream({ request }: Exchange): void {
-  if (mediaTypeOf(request) !== 'application/json') {
+function requireRunInput({ request }: Exchange): void {
+  if (mediaTypeOf(request) !== 'application/json')
     throw new PolyphonyError('unsupported-media-type', 'A RunAgentInput is sent as application/json.')
-  }
-  const { accept } = request.headers
+}
+
+/** Throws unless the request is a run: JSON that is to be answered with a stream. */
+export function requireEventStream(exchange: Exchange): void {
+  requireRunInput(exchange)
+  const { accept } = exchange.request.headers
   if (accept !== undefined && !/text\/(event-stream|\*)|\*\/\*/i.test(accept)) {
     throw new PolyphonyError('not-acceptable', 'Runs are answered with text/event-stream.')
   }

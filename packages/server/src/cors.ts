@@ -3,7 +3,7 @@ import { PolyphonyError } from '@polyphony/core'
 
 const allowedMethods = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 const allowedHeaders =
-  'Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Polyphony-Anchor'
+  'Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Polyphony-Anchor, Polyphony-Run-Id'
 const exposedHeaders = 'Allow, ETag, Link, Location, Polyphony-Version, Retry-After, WWW-Authenticate'
 
 /**

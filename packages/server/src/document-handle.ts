@@ -1,6 +1,7 @@
 import type { PolyphonyError } from '@polyphony/core'
 import type { DocumentInfo, HeadCondition, ListQuery, Revision } from '@polyphony/storage'
 import type { JsonView } from '@polyphony/translator'
+import type { HistoryPage, HistoryQuery } from './document-history.ts'
 
 /** Who did something, as it is written into the log. */
 export interface Authorship {
@@ -75,4 +76,6 @@ export interface Documents {
    */
   delete(documentId: string, condition?: HeadCondition): Promise<void>
   list(query?: ListQuery): AsyncIterable<DocumentInfo>
+  /** Who changed a document when; see `readHistory`. */
+  history(documentId: string, query: HistoryQuery): Promise<HistoryPage>
 }

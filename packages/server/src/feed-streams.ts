@@ -3,8 +3,10 @@ import { PolyphonyError, type Clock, type Limits, type Telemetry } from '@polyph
 import type { ConnectionCounter } from './connection-counter.ts'
 import { negotiateEncoding } from './content-encoding.ts'
 import type { DocumentFeeds, WatchRequest } from './document-feeds.ts'
+import { FeedAnswer } from './feed-answer.ts'
+import { sseFormat, type FeedFormat } from './feed-format.ts'
+import type { FeedCarrier, FeedOutlet } from './feed-outlet.ts'
 import type { Exchange } from './request-handler.ts'
-import { SseStream } from './sse-stream.ts'
 
 export interface FeedStreamsOptions {
   readonly feeds: DocumentFeeds
@@ -18,9 +20,11 @@ export interface FeedStreamsOptions {
 
 /** What a feed's answer consists of besides the state events. */
 export interface FeedStream extends WatchRequest {
-  readonly face: 'events' | 'ag-ui'
+  readonly face: 'events' | 'ag-ui' | 'ag-ui-websocket'
   /** Stay for what comes, or end once the state has been sent. */
   readonly stays: boolean
+  /** Default: `text/event-stream`. */
+  readonly format?: FeedFormat | undefined
   /** Frames before the first state event. */
   readonly prelude: readonly Uint8Array[]
   /** The frame that ends the answer properly; absent: just the end. */
@@ -39,34 +43,48 @@ export class FeedStreams {
     this.#options = options
   }
 
-  /**
-   * Answers with a feed and resolves when it is over. What goes wrong before the first byte is thrown and becomes an
-   * HTTP error; later it ends the stream.
-   */
-  async run(exchange: Exchange, feed: FeedStream): Promise<void> {
-    const { feeds, connections, clock, limits } = this.#options
+  /** Answers a request with a feed; see `carry`. */
+  run(exchange: Exchange, feed: FeedStream): Promise<void> {
     const { response, principal } = exchange
+    return this.carry(
+      {
+        principal,
+        over: new Promise((resolve) => response.once('close', resolve)),
+        isGone: () => response.destroyed,
+        open: (onDrain) => this.#open(exchange, feed, onDrain),
+      },
+      feed,
+    )
+  }
+
+  /** Feeds a reader and resolves when it is over. What goes wrong before the first byte is thrown; later it ends the feed. */
+  async carry({ principal, over, isGone, open }: FeedCarrier, feed: FeedStream): Promise<void> {
+    const { feeds, connections, clock, limits } = this.#options
     if (this.#stoppedBy !== undefined) throw this.#stoppedBy
     const release = connections.acquire(feed.documentId)
-    const over = new Promise<void>((resolve) => response.once('close', resolve))
     let subscription: MessageSubscription | undefined
-    let stream: SseStream | undefined
+    let stream: FeedOutlet | undefined
     let failure: PolyphonyError | undefined
-    const start = (): SseStream => {
+    let toldAtMs = clock.now()
+    const start = (): FeedOutlet => {
       if (stream !== undefined) return stream
-      stream = this.#open(exchange, feed, () => subscription?.drained())
+      stream = open(() => subscription?.drained())
       for (const frame of feed.prelude) stream.write(frame)
       return stream
     }
     const target: FeedTarget = {
-      write: ({ bytes }) => start().write(bytes),
+      write: ({ bytes }) => {
+        toldAtMs = clock.now()
+        return start().write(bytes)
+      },
       fail: (error) => {
         failure = error
         stream?.end(feed.failing(error))
       },
     }
     const stop = (error: PolyphonyError): void => (stream === undefined ? undefined : target.fail(error))
-    const cancels: (() => void)[] = []
+    let cancelIdle = (): void => undefined
+    const cancels: (() => void)[] = [() => cancelIdle()]
     this.#stops.add(stop)
     try {
       const opened = await feeds.watch(feed, target)
@@ -74,7 +92,7 @@ export class FeedStreams {
       const closed = over.then(() => opened.close())
       await opened.flush()
       if (failure !== undefined && stream === undefined) throw failure
-      if (response.destroyed) return
+      if (isGone()) return
       const started = start()
       const finish = async (): Promise<void> => {
         await opened.finish()
@@ -82,6 +100,14 @@ export class FeedStreams {
       }
       if (feed.stays) {
         cancels.push(clock.after(limits.feedLifetimeMs, () => void finish()))
+        const awaitIdle = (ms: number): void => {
+          cancelIdle = clock.after(ms, () => {
+            const leftMs = toldAtMs + limits.feedIdleMs - clock.now()
+            if (leftMs > 0) awaitIdle(leftMs)
+            else void finish()
+          })
+        }
+        awaitIdle(limits.feedIdleMs)
         if (principal.expiresAtMs !== undefined) {
           const leftMs = Math.min(Math.max(0, principal.expiresAtMs - clock.now()), timerMsMax)
           cancels.push(clock.after(leftMs, () => target.fail(expired())))
@@ -105,10 +131,11 @@ export class FeedStreams {
     for (const stop of this.#stops) stop(error)
   }
 
-  #open({ request, response }: Exchange, feed: FeedStream, onDrain: () => void): SseStream {
+  #open({ request, response }: Exchange, feed: FeedStream, onDrain: () => void): FeedAnswer {
     const { clock, telemetry, limits, keepAliveMs } = this.#options
-    return new SseStream({
+    return new FeedAnswer({
       response,
+      format: feed.format ?? sseFormat,
       // Blocks that are compressed once for all readers exist for gzip only, so it comes first.
       encoding: negotiateEncoding(request.headers['accept-encoding'], ['gzip', 'br']),
       clock,

@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { isPolyphonyError, PolyphonyError, toPolyphonyError } from '@polyphony/core'
+import { isPolyphonyError, parseDocumentId, PolyphonyError, toPolyphonyError } from '@polyphony/core'
 import { agUiHandler } from './ag-ui-face.ts'
+import { AgUiSocketFace } from './ag-ui-socket-face.ts'
+import { getCapabilities } from './capabilities.ts'
 import type { AuthorizationRequest, Principal } from './authorization.ts'
 import { OriginPolicy } from './cors.ts'
 import { DocumentFeeds } from './document-feeds.ts'
@@ -11,8 +13,8 @@ import { HealthFace } from './health.ts'
 import { hostName, isLoopbackHost } from './host-names.ts'
 import type { HttpServerParts, Upgrade } from './http-server.ts'
 import { problemOf } from './problem.ts'
-import { parseRequestTarget, type RequestTarget } from './request-target.ts'
-import { getDocument, getUpdates, listDocuments } from './rest-read.ts'
+import { decodeSegment, parseRequestTarget, type RequestTarget } from './request-target.ts'
+import { getDocument, getHistory, getUpdates, listDocuments } from './rest-read.ts'
 import { deleteDocument, patchDocument, postUpdate, putDocument } from './rest-write.ts'
 import { matchRoute, type Match, type Routes } from './router.ts'
 import { StaticSite } from './static-site.ts'
@@ -25,6 +27,7 @@ export class HttpFaces {
   readonly #parts: HttpServerParts
   readonly #origins: OriginPolicy
   readonly #streams: FeedStreams
+  readonly #sockets: AgUiSocketFace
   readonly #routes: Routes
   readonly #health: HealthFace
   readonly #site: StaticSite | undefined
@@ -48,6 +51,7 @@ export class HttpFaces {
       limits,
       keepAliveMs: parts.keepAliveMs ?? 15_000,
     })
+    this.#sockets = new AgUiSocketFace({ ...parts, streams: this.#streams })
     this.#health = new HealthFace({ metrics, clock, checkReady, isClosing })
     this.#site = parts.site === undefined ? undefined : new StaticSite(parts.site)
     this.#routes = {
@@ -55,8 +59,9 @@ export class HttpFaces {
       documents: {
         '': { GET: getDocument, PUT: putDocument, PATCH: patchDocument, DELETE: deleteDocument },
         '/updates': { GET: getUpdates, POST: postUpdate },
+        '/history': { GET: getHistory },
         '/events': { GET: eventsHandler(this.#streams, random) },
-        '/ag-ui': { POST: agUiHandler(this.#streams) },
+        '/ag-ui': { GET: getCapabilities, POST: agUiHandler(this.#streams) },
       },
     }
   }
@@ -95,22 +100,29 @@ export class HttpFaces {
   /** Checks an upgrade and hands it over. Rejects for what a WebSocket must not be opened for. */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { upgrade, isClosing } = this.#parts
-    if (upgrade === undefined) throw new PolyphonyError('route-not-found', 'This server takes no WebSockets.')
     if (isClosing())
       throw new PolyphonyError('shutting-down', 'The server is shutting down; come back in a moment.')
     const target = parseRequestTarget(request.url ?? '/')
+    const documentId = agUiDocument(target.path)
+    if (upgrade === undefined && documentId === undefined)
+      throw new PolyphonyError('route-not-found', 'This server takes no WebSockets here.')
     this.#checkHost(request)
     // A page of another site can open a WebSocket here without asking, and the browser lends it the user's network.
     this.#origins.check(request.headers)
     const admission = await this.#admit(request, target)
     if (socket.destroyed) return
+    if (documentId !== undefined) {
+      this.#sockets.accept({ request, socket, head, documentId, admission })
+      return
+    }
     // The host does not matter to whoever reads path and query.
-    upgrade({ request, socket, head, url: new URL(target.redacted, 'http://server'), admission })
+    upgrade?.({ request, socket, head, url: new URL(target.redacted, 'http://server'), admission })
   }
 
   /** Ends all feeds. */
   stop(): void {
     this.#streams.stop()
+    this.#sockets.stop()
   }
 
   async #run(
@@ -231,4 +243,10 @@ export class HttpFaces {
       .writeHead(problem.status, { ...problem.headers, 'content-length': Buffer.byteLength(problem.body) })
       .end(request.method === 'HEAD' ? undefined : problem.body)
   }
+}
+
+/** The document whose AG-UI feed a WebSocket is for. Throws `invalid-document-id`. */
+function agUiDocument(path: string): string | undefined {
+  const segment = /^\/v1\/documents\/([^/]+)\/ag-ui$/.exec(path)?.[1]
+  return segment === undefined ? undefined : parseDocumentId(decodeSegment(segment))
 }

@@ -57,6 +57,38 @@ export async function getUpdates(exchange: Exchange, documentId: string): Promis
   })
 }
 
+/**
+ * GET /v1/documents/{id}/history: who changed the document when, the newest first, as far back as its log is retained.
+ * `?before=` an entry's version gives the next page.
+ */
+export async function getHistory(exchange: Exchange, documentId: string): Promise<void> {
+  requireAccess(exchange.principal, documentId, 'read')
+  requireWhole(exchange.principal, documentId, 'The history')
+  const { query } = exchange.target
+  const limit = countParameter(query, 'limit', { default: 100, max: 1_000 })
+  const token = query.get('before')
+  await withDocument(exchange, documentId, async (handle) => {
+    const before = token === null ? undefined : requireVersion(token, handle).revision
+    const { incarnation, entries, hasMore } = await exchange.documents.history(documentId, { before, limit })
+    const last = entries.at(-1)
+    sendJson(
+      exchange,
+      200,
+      {
+        entries: entries.map(({ revision, author, runId, committedAtMs, bytes }) => ({
+          version: formatRevision(revision, incarnation),
+          author,
+          runId,
+          time: new Date(committedAtMs).toISOString(),
+          bytes,
+        })),
+        ...(hasMore && last !== undefined ? { next: formatRevision(last.revision, incarnation) } : {}),
+      },
+      { 'cache-control': 'no-cache' },
+    )
+  })
+}
+
 /** GET /v1/documents: ids in the order of their bytes, as far as the principal may read them. */
 export async function listDocuments(exchange: Exchange): Promise<void> {
   const { query } = exchange.target

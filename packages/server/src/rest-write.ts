@@ -130,15 +130,19 @@ export async function postUpdate(exchange: Exchange, documentId: string): Promis
   }
 }
 
-/** Who wrote, for the log. */
+/** Who wrote, in which run, for the log. */
 export function authorshipOf(exchange: Exchange): Authorship {
-  const key = exchange.request.headers['idempotency-key']
-  if (key === undefined) return { author: exchange.principal.id }
-  if (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key)) {
-    throw new PolyphonyError('invalid-request', 'Idempotency-Key has 1 to 255 visible ASCII characters.')
-  }
+  const author = exchange.principal.id
+  const runId = tokenHeader(exchange, 'polyphony-run-id', 'Polyphony-Run-Id')
+  const key = tokenHeader(exchange, 'idempotency-key', 'Idempotency-Key')
   // Keys are each author's own; nobody can ask for, or get in the way of, somebody else's.
-  return { author: exchange.principal.id, idempotencyKey: `${exchange.principal.id} ${key}` }
+  return { author, runId, idempotencyKey: key === undefined ? undefined : `${author} ${key}` }
+}
+
+function tokenHeader({ request }: Exchange, header: string, name: string): string | undefined {
+  const value = request.headers[header]
+  if (value === undefined || (typeof value === 'string' && /^[\x21-\x7e]{1,255}$/.test(value))) return value
+  throw new PolyphonyError('invalid-request', `${name} has 1 to 255 visible ASCII characters.`)
 }
 
 interface Planned {

@@ -25,6 +25,7 @@ import { clientIdOf } from './client-id.ts'
 import { Committer } from './committer.ts'
 import type { Compactor } from './compaction.ts'
 import type { DocumentHandle, Documents } from './document-handle.ts'
+import { readHistory, type HistoryPage, type HistoryQuery } from './document-history.ts'
 import { Room } from './room.ts'
 import { PresenceRelay } from './presence-relay.ts'
 import { RoomHandle } from './room-handle.ts'
@@ -155,6 +156,10 @@ export class Rooms implements Documents {
 
   list(query?: ListQuery): AsyncIterable<DocumentInfo> {
     return this.#options.store.list(query)
+  }
+
+  async history(documentId: string, query: HistoryQuery): Promise<HistoryPage> {
+    return readHistory(this.#options.store, parseDocumentId(documentId), query)
   }
 
   /** Stores what waits, for at most `deadlineMs`, then ends every room. Resolves with whether everything was stored. */

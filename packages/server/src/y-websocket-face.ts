@@ -13,6 +13,7 @@ import type { ConnectionCounter } from './connection-counter.ts'
 import type { Upgrade } from './http-server.ts'
 import { requireWhole } from './pointer-scope.ts'
 import type { Rooms } from './rooms.ts'
+import { cutLater, SocketLiveness } from './socket-liveness.ts'
 import { YWebsocketSession } from './y-websocket-session.ts'
 
 export interface YWebsocketFaceOptions {
@@ -24,7 +25,6 @@ export interface YWebsocketFaceOptions {
   readonly telemetry: Telemetry
 }
 
-const pingMs = 30_000
 const measureMs = 1_000
 const closeGraceMs = 2_000
 /** The longest delay that a Node timer takes. */
@@ -35,8 +35,8 @@ const face = { face: 'y-websocket' }
 export class YWebsocketFace {
   readonly #options: YWebsocketFaceOptions
   readonly #server: WebSocketServer
-  readonly #alive = new WeakSet<WebSocket>()
-  readonly #timers: readonly NodeJS.Timeout[]
+  readonly #liveness: SocketLiveness
+  readonly #timer: NodeJS.Timeout
   #sentBytes = 0
   #receivedBytes = 0
   #stopped = false
@@ -49,8 +49,9 @@ export class YWebsocketFace {
       perMessageDeflate: false,
       clientTracking: true,
     })
-    this.#timers = [setInterval(() => this.#ping(), pingMs), setInterval(() => this.#measure(), measureMs)]
-    for (const timer of this.#timers) timer.unref()
+    this.#liveness = new SocketLiveness(this.#server)
+    this.#timer = setInterval(() => this.#measure(), measureMs)
+    this.#timer.unref()
   }
 
   /** Takes an upgrade over. A refusal becomes a close code, which a browser shows its scripts, unlike an HTTP status. */
@@ -68,7 +69,8 @@ export class YWebsocketFace {
   /** Stops listening to clients: what they send from now on stays theirs to send again. */
   stop(): void {
     this.#stopped = true
-    for (const timer of this.#timers) clearInterval(timer)
+    this.#liveness.stop()
+    clearInterval(this.#timer)
     this.#measure()
     for (const webSocket of this.#server.clients) webSocket.pause()
   }
@@ -129,14 +131,12 @@ export class YWebsocketFace {
     telemetry.gauge('polyphony_connections', 1, face)
     telemetry.count('polyphony_connections_total', 1, face)
     webSocket.on('message', (data, isBinary) => {
-      this.#alive.add(webSocket)
       // Text frames are no part of the protocol; stock clients never send them.
       if (!isBinary || this.#stopped) return
       const frame = bytesOf(data)
       this.#receivedBytes += frame.length
       session.receive(frame)
     })
-    webSocket.on('pong', () => this.#alive.add(webSocket))
     const stayed = this.#endWithToken(principal, session, documentId)
     webSocket.once('close', () => {
       stayed()
@@ -144,7 +144,7 @@ export class YWebsocketFace {
       leave()
       telemetry.gauge('polyphony_connections', -1, face)
     })
-    this.#alive.add(webSocket)
+    this.#liveness.watch(webSocket)
     try {
       session.start()
     } finally {
@@ -187,21 +187,6 @@ export class YWebsocketFace {
     webSocket.close(error.close, error.code)
     cutLater(webSocket)
   }
-
-  /** Ends connections whose peer has silently gone; answering pings also keeps proxies from closing quiet ones. */
-  #ping(): void {
-    for (const webSocket of this.#server.clients) {
-      if (!this.#alive.delete(webSocket)) webSocket.terminate()
-      else webSocket.ping()
-    }
-  }
-}
-
-/** A peer that does not answer a close frame must not keep its connection. */
-function cutLater(webSocket: WebSocket): void {
-  const timer = setTimeout(() => webSocket.terminate(), closeGraceMs)
-  timer.unref()
-  webSocket.once('close', () => clearTimeout(timer))
 }
 
 /** Slashes stand for themselves in a WebSocket path; everything is decoded once. */

@@ -13,6 +13,8 @@ export interface OfficialAgent {
   }): { readonly unsubscribe: () => void }
   runAgent(parameters?: { runId?: string; forwardedProps?: unknown }): Promise<unknown>
   abortRun(): void
+  /** Stops listening without telling the server. Only newer clients have it. */
+  detachActiveRun?(): Promise<void>
 }
 
 export interface AgentEvent {
@@ -55,6 +57,17 @@ export const clientVersions = Object.keys(clients) as ClientVersion[]
 export function openAgent(version: ClientVersion, config: AgentConfig): OfficialAgent {
   const Agent = clients[version].Agent as unknown as AgentClass
   return new Agent(config)
+}
+
+/** The same agent with headers of its own, also those that the official client would not let its user set. */
+export function withHeaders(agent: OfficialAgent, headers: Record<string, string>): OfficialAgent {
+  const inner = agent as OfficialAgent & { requestInit(input: unknown): RequestInit }
+  const requestInit = inner.requestInit.bind(inner)
+  inner.requestInit = (input) => {
+    const init = requestInit(input)
+    return { ...init, headers: { ...(init.headers as Record<string, string>), ...headers } }
+  }
+  return agent
 }
 
 /** Rejects when the official verifier of any of the versions refuses the stream. */
