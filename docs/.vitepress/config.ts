@@ -10,7 +10,19 @@ const groups = [
     text: 'Reference',
     pages: ['http-api', 'websocket', 'ag-ui', 'authorization', 'limits', 'errors', 'metrics'],
   },
-  { text: 'Parts', pages: ['translator', 'agents-and-stale-patches', 'durability', 'storage'] },
+  {
+    text: 'Storage',
+    pages: [
+      'choosing-a-store',
+      'durability',
+      'many-nodes',
+      'redis',
+      'postgres',
+      'encryption',
+      'storage-adapter',
+    ],
+  },
+  { text: 'Parts', pages: ['translator', 'agents-and-stale-patches', 'benchmarks'] },
 ]
 
 export default defineConfig({
