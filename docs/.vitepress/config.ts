@@ -5,10 +5,22 @@ const docs = new URL('../', import.meta.url)
 
 /** Pages in reading order. One that is not written yet is left out, one that is not named here comes last. */
 const groups = [
-  { text: 'Begin', pages: ['quick-start', 'client', 'architecture', 'configuration', 'migration', 'operations'] },
+  {
+    text: 'Begin',
+    pages: ['quick-start', 'client', 'architecture', 'configuration', 'migration', 'operations'],
+  },
   {
     text: 'Reference',
-    pages: ['http-api', 'websocket', 'ag-ui', 'authorization', 'limits', 'errors', 'metrics'],
+    pages: [
+      'http-api',
+      'websocket',
+      'ag-ui',
+      'authorization',
+      'limits',
+      'errors',
+      'metrics',
+      'troubleshooting',
+    ],
   },
   {
     text: 'Storage',
