@@ -85,7 +85,7 @@ interface TakenProposal {
  * is what the client changed, and is merged. Without one nobody can tell its edits from what it has not heard of yet,
  * so it is not looked at.
  */
-async function takeProposal(
+export async function takeProposal(
   exchange: RunContext,
   documentId: string,
   input: RunInput,
