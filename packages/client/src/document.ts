@@ -7,7 +7,7 @@ import { LocalCopy } from './local-copy.ts'
 import type { TakenUpdate } from './local-place.ts'
 import { PendingEdits } from './pending-edits.ts'
 import { Presence } from './presence.ts'
-import { ServerConnection } from './server-connection.ts'
+import { ServerConnection, type ConnectionState } from './server-connection.ts'
 import { StatusBoard, type DocumentStatus } from './status.ts'
 import { isIntegrated } from './update-ids.ts'
 import { valueAt } from './value-at.ts'
@@ -361,11 +361,15 @@ export class PolyphonyDocument<T = JsonValue> {
     this.#watchPending()
   }
 
+  #connectionState(): ConnectionState {
+    return this.#connection?.state ?? (this.#wantsConnection ? 'connecting' : 'offline')
+  }
+
   #computeStatus(): DocumentStatus {
     const isLoaded = this.#isLoaded
     const pending = this.#pending.units
     return {
-      connection: this.#connection?.state ?? (this.#wantsConnection ? 'connecting' : 'offline'),
+      connection: this.#connectError === undefined ? this.#connectionState() : 'refused',
       pending,
       saved: isLoaded && pending === 0,
       savedLocally: isLoaded && this.#copy?.isSaved === true,

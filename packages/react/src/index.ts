@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { PolyphonyProvider, useDocument, type PolyphonyProviderProps } from './provider.ts'
+export { PolyphonyProvider, useDocument, type AnyDocument, type PolyphonyProviderProps } from './provider.ts'
 export { useChange } from './use-change.ts'
 export { useOpenDocument } from './use-open-document.ts'
 export { usePresence, type PresenceResult } from './use-presence.ts'

@@ -24,7 +24,7 @@ function useStateSource(): Source<JsonValue> {
   return useMemo(
     () => ({
       subscribe: (changed) => document?.subscribe('', changed) ?? (() => undefined),
-      read: () => document?.value ?? initialValue,
+      read: () => document?.get('') ?? initialValue,
       readOnServer: () => initialValue,
     }),
     [document, initialValue],
