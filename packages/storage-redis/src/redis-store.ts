@@ -1,9 +1,9 @@
 import {
+  isPolyphonyError,
   parseDocumentId,
   silentLogger,
   systemClock,
   systemRandom,
-  toPolyphonyError,
   type Clock,
   type Logger,
   type Random,
@@ -75,9 +75,11 @@ export async function openRedisStore(address: string, options: RedisStoreOptions
     return new RedisStore(clients, survives, options)
   } catch (error) {
     for (const client of opened) client.disconnect()
-    throw error
+    throw isPolyphonyError(error) || error instanceof TypeError ? error : storeFailed(error)
   }
 }
+
+const recheckMs = 1_000
 
 interface Clients {
   readonly appends: RedisClient
@@ -307,9 +309,15 @@ export class RedisStore implements DocumentStore {
       await checkServers(this.#clients.bulk, options, this.#logger)
       this.#appender.refuse(undefined)
     } catch (error) {
-      const problem = toPolyphonyError(error, 'store-failed')
-      this.#logger.error({ error: problem.message }, 'redis came back as a server that cannot be used')
-      this.#appender.refuse(problem)
+      if (this.#closing !== undefined) return
+      if (isPolyphonyError(error)) {
+        this.#logger.error({ error: error.message }, 'redis came back as a server that cannot be used')
+        this.#appender.refuse(error)
+        return
+      }
+      // It has not said anything yet. A new connection asks again by itself; this one may go on without one.
+      this.#logger.warn({ error: String(error) }, 'redis did not tell its settings; it is asked again')
+      this.#clock.after(recheckMs, () => void this.#recheck(options))
     }
   }
 }
