@@ -7,11 +7,12 @@ import { MemoryStore } from '@polyphony/storage'
 import { build } from 'vite'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { page } from './support/dom.ts'
+import type * as Page from './support/react-18-page.ts'
 
 const require = createRequire(import.meta.url)
 const entry = fileURLToPath(new URL('./support/react-18-page.ts', import.meta.url))
 let folder: string
-let bundle: typeof import('./support/react-18-page.ts')
+let bundle: typeof Page
 
 beforeAll(async () => {
   // Below the package, where the bundle finds what is not in it.
