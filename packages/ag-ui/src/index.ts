@@ -1,4 +1,4 @@
-export type { Event as AgentEvent, Message } from '@ag-ui/core'
+export { EventType, type Event as AgentEvent, type Message } from '@ag-ui/core'
 export { AgentEventReader } from './agent-event-reader.ts'
 export { ChunkExpander } from './chunk-expander.ts'
 export {
@@ -62,7 +62,7 @@ export {
   encodeRunStarted,
   type RunIds,
 } from './run-event.ts'
-export { parseRunInput, type RunInput } from './run-input.ts'
+export { parseRunInput, passedOnInput, type RunInput } from './run-input.ts'
 export { encodeSse, encodeSseRetry, sseKeepAlive, type SseEvent } from './sse.ts'
 export {
   encodeDeltaEvent,

@@ -74,6 +74,20 @@ export function parseRunInput(body: unknown): RunInput {
   }
 }
 
+/** What a caller of an agent sends that is none of our business, for the agent. The input must have been checked. */
+export function passedOnInput(body: unknown): Readonly<Record<string, unknown>> {
+  const input = RunAgentInputSchema.parse(body)
+  const { tools, context, resume, parentRunId } = input
+  const { polyphony: _, ...forwardedProps } = Object(input.forwardedProps) as Record<string, unknown>
+  return {
+    tools,
+    context,
+    forwardedProps,
+    ...(resume === undefined ? {} : { resume }),
+    ...(parentRunId === undefined ? {} : { parentRunId }),
+  }
+}
+
 function malformed(what: string, error: z.core.$ZodError): PolyphonyError {
   return new PolyphonyError(
     'invalid-request',

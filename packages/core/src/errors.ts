@@ -26,6 +26,7 @@ export const errorTable = {
   'route-not-found': { status: 404, close: 4404, retry: false, title: 'There is no such address' },
   'pointer-not-found': { status: 404, close: 4404, retry: false, title: 'The JSON pointer leads nowhere' },
   'agent-not-found': { status: 404, close: 4404, retry: false, title: 'There is no such agent' },
+  'run-not-found': { status: 404, close: 4404, retry: false, title: 'No such run is under way' },
   'method-not-allowed': {
     status: 405,
     close: 4400,
@@ -49,6 +50,7 @@ export const errorTable = {
   'revision-expired': { status: 409, close: 4409, retry: false, title: 'That version is no longer retained' },
   'document-exists': { status: 409, close: 4409, retry: false, title: 'The document exists already' },
   'run-exists': { status: 409, close: 4409, retry: false, title: 'The document knows a run of that id' },
+  'run-cancelled': { status: 409, close: 4409, retry: false, title: 'The run was stopped on request' },
   'document-deleted': { status: 410, close: 4410, retry: false, title: 'The document was deleted' },
   'precondition-failed': {
     status: 412,

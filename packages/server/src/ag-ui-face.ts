@@ -168,18 +168,10 @@ function isEmptyObject(state: JsonValue): boolean {
   return isJsonObject(state) && Object.keys(state).length === 0
 }
 
-function requireRunInput({ request }: Exchange): void {
+/** Throws unless the request is a run by its media type. */
+export function requireRunInput({ request }: Exchange): void {
   if (mediaTypeOf(request) !== 'application/json')
     throw new PolyphonyError('unsupported-media-type', 'A RunAgentInput is sent as application/json.')
-}
-
-/** Throws unless the request is a run: JSON that is to be answered with a stream. */
-export function requireEventStream(exchange: Exchange): void {
-  requireRunInput(exchange)
-  const { accept } = exchange.request.headers
-  if (accept !== undefined && !/text\/(event-stream|\*)|\*\/\*/i.test(accept)) {
-    throw new PolyphonyError('not-acceptable', 'Runs are answered with text/event-stream.')
-  }
 }
 
 function frame(data: string): Uint8Array {

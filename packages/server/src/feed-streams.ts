@@ -31,6 +31,17 @@ export interface FeedStream extends WatchRequest {
   readonly ending: Uint8Array | undefined
   /** The frame that ends the answer with an error. */
   readonly failing: (error: PolyphonyError) => Uint8Array
+  /** Something that goes on beside the feed and decides when the answer ends, and with which frame. */
+  readonly follow?:
+    | ((stream: FollowedStream) => Promise<{ readonly frame: Uint8Array; readonly isError: boolean }>)
+    | undefined
+}
+
+/** The answer to whom something is told beside the feed. */
+export interface FollowedStream {
+  /** Sends everything that is committed by now. */
+  flush(): Promise<void>
+  write(frame: Uint8Array): void
 }
 
 /** Answers requests with feeds, and ends them all when the server stops. */
@@ -99,7 +110,14 @@ export class FeedStreams {
         started.end(feed.ending)
       }
       if (feed.stays) {
-        cancels.push(clock.after(limits.feedLifetimeMs, () => void finish()))
+        const onOld = (): void => (feed.follow === undefined ? void finish() : target.fail(tooOld()))
+        cancels.push(clock.after(limits.feedLifetimeMs, onOld))
+        void feed
+          .follow?.({ flush: () => opened.flush(), write: (frame) => void started.write(frame) })
+          .then(async ({ frame, isError }) => {
+            await (isError ? opened.flush() : opened.finish())
+            started.end(frame)
+          })
         const awaitIdle = (ms: number): void => {
           cancelIdle = clock.after(ms, () => {
             const leftMs = toldAtMs + limits.feedIdleMs - clock.now()
@@ -107,7 +125,7 @@ export class FeedStreams {
             else void finish()
           })
         }
-        awaitIdle(limits.feedIdleMs)
+        if (feed.follow === undefined) awaitIdle(limits.feedIdleMs)
         if (principal.expiresAtMs !== undefined) {
           const leftMs = Math.min(Math.max(0, principal.expiresAtMs - clock.now()), timerMsMax)
           cancels.push(clock.after(leftMs, () => target.fail(expired())))
@@ -150,6 +168,10 @@ export class FeedStreams {
 
 /** A timer takes no more; a feed does not last that long either. */
 const timerMsMax = 2 ** 31 - 1
+
+function tooOld(): PolyphonyError {
+  return new PolyphonyError('shutting-down', 'The answer has lasted long enough; what it is about goes on.')
+}
 
 function expired(): PolyphonyError {
   return new PolyphonyError('unauthorized', 'The token has expired; come back with a new one.')

@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { isPolyphonyError, parseDocumentId, PolyphonyError, toPolyphonyError } from '@polyphony/core'
 import { agUiHandler } from './ag-ui-face.ts'
+import { AgentRuns } from './agent-runs.ts'
+import { cancelHandler, runHandler } from './agents-face.ts'
 import { AgUiSocketFace } from './ag-ui-socket-face.ts'
 import { getCapabilities } from './capabilities.ts'
 import type { AuthorizationRequest, Principal } from './authorization.ts'
@@ -12,6 +14,7 @@ import { FeedStreams } from './feed-streams.ts'
 import { HealthFace } from './health.ts'
 import { hostName, isLoopbackHost } from './host-names.ts'
 import type { HttpServerParts, Upgrade } from './http-server.ts'
+import { getMessages } from './messages-face.ts'
 import { problemOf } from './problem.ts'
 import { decodeSegment, parseRequestTarget, type RequestTarget } from './request-target.ts'
 import { getDocument, getHistory, getUpdates, listDocuments } from './rest-read.ts'
@@ -29,6 +32,7 @@ export class HttpFaces {
   readonly #streams: FeedStreams
   readonly #sockets: AgUiSocketFace
   readonly #routes: Routes
+  readonly #runs: AgentRuns
   readonly #health: HealthFace
   readonly #site: StaticSite | undefined
 
@@ -51,6 +55,8 @@ export class HttpFaces {
       limits,
       keepAliveMs: parts.keepAliveMs ?? 15_000,
     })
+    const { logger, agents = {} } = parts
+    this.#runs = new AgentRuns({ agents, clock, random, limits, logger, telemetry })
     this.#sockets = new AgUiSocketFace({ ...parts, streams: this.#streams })
     this.#health = new HealthFace({ metrics, clock, checkReady, isClosing })
     this.#site = parts.site === undefined ? undefined : new StaticSite(parts.site)
@@ -62,6 +68,9 @@ export class HttpFaces {
         '/history': { GET: getHistory },
         '/events': { GET: eventsHandler(this.#streams, random) },
         '/ag-ui': { GET: getCapabilities, POST: agUiHandler(this.#streams) },
+        '/messages': { GET: getMessages },
+        '/agents/{agent}': { POST: runHandler(this.#runs, this.#streams) },
+        '/agents/{agent}/runs/{run}': { DELETE: cancelHandler(this.#runs) },
       },
     }
   }
@@ -91,7 +100,7 @@ export class HttpFaces {
       method,
       status: String(response.statusCode),
     })
-    const isFeed = route.endsWith('/events') || route.endsWith('/ag-ui')
+    const isFeed = /\/(events|ag-ui|agents\/\{agent\})$/.test(route)
     const ms = clock.now() - startedAtMs
     if (!isFeed) telemetry.observe('polyphony_http_request_duration_ms', ms, { route, method })
     logger.debug({ method, path: target?.path, status: response.statusCode, ms }, 'request answered')
@@ -119,10 +128,12 @@ export class HttpFaces {
     upgrade?.({ request, socket, head, url: new URL(target.redacted, 'http://server'), admission })
   }
 
-  /** Ends all feeds. */
-  stop(): void {
+  /** Ends all feeds and runs of agents. Resolves when the runs have noted that. */
+  async stop(): Promise<void> {
+    const ended = this.#runs.stop()
     this.#streams.stop()
     this.#sockets.stop()
+    await ended
   }
 
   async #run(

@@ -14,6 +14,7 @@ import {
   type Random,
   type Telemetry,
 } from '@polyphony/core'
+import type { AgentOptions } from './agent-options.ts'
 import { loopbackOnly, type Authorize, type Principal } from './authorization.ts'
 import { ConnectionCounter } from './connection-counter.ts'
 import type { Documents } from './document-handle.ts'
@@ -64,6 +65,8 @@ export interface HttpServerOptions {
   readonly upgrade?: ((upgrade: Upgrade) => void) | undefined
   /** Whether the store answers. Rejecting, or taking over two seconds, makes `/readyz` answer 503. */
   readonly checkReady?: (() => Promise<void>) | undefined
+  /** The upstream agents that may be run in documents, by name. Default: none. */
+  readonly agents?: Readonly<Record<string, AgentOptions>> | undefined
   /** A directory of static files, served at `/`. */
   readonly site?: string | undefined
 }
@@ -158,10 +161,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const close = async (deadlineMs: number): Promise<void> => {
     server.close()
     server.closeIdleConnections()
-    faces.stop()
-    const answered = Promise.all(
-      [...running].map((response) => new Promise((resolve) => response.once('close', resolve))),
-    )
+    const stopped = faces.stop()
+    const answered = Promise.all([
+      stopped,
+      ...[...running].map((response) => new Promise((resolve) => response.once('close', resolve))),
+    ])
     let cancel = (): void => undefined
     const deadline = new Promise<void>((resolve) => {
       cancel = (options.clock ?? systemClock).after(deadlineMs, resolve)

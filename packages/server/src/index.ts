@@ -1,3 +1,4 @@
+export type { AgentOptions } from './agent-options.ts'
 export {
   loopbackOnly,
   requireAccess,
@@ -7,6 +8,7 @@ export {
   type Principal,
 } from './authorization.ts'
 export { defaultCheckpointPolicy, type CheckpointPolicy } from './checkpointer.ts'
+export { compact, type CompactedState } from './compaction.ts'
 export { compileDocumentGlob } from './document-glob.ts'
 export type { Authorship, DocumentHandle, Documents, EditOptions, EditOutcome } from './document-handle.ts'
 export { jwtAuthorizer } from './jwt.ts'

@@ -130,6 +130,18 @@ export const metricTable = {
     labels: ['route', 'method'],
     buckets: latencyMs,
   },
+  polyphony_agent_runs: { type: 'gauge', help: 'Runs of upstream agents under way', labels: ['agent'] },
+  polyphony_agent_runs_total: {
+    type: 'counter',
+    help: 'Runs of upstream agents that ended, by the code of the error, or ok',
+    labels: ['agent', 'code'],
+  },
+  polyphony_agent_run_duration_ms: {
+    type: 'histogram',
+    help: 'From the request to an upstream agent to the end of its run',
+    labels: ['agent'],
+    buckets: [100, 500, 1_000, 5_000, 15_000, 60_000, 300_000, 1_800_000],
+  },
   polyphony_errors_total: {
     type: 'counter',
     help: 'Errors that were told to a client, by face and stable code',

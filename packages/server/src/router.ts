@@ -7,7 +7,7 @@ type Methods<Handler> = Readonly<Record<string, Handler>>
 export interface Routes {
   /** Exact paths. */
   readonly paths: Readonly<Record<string, Methods<RequestHandler>>>
-  /** By what follows `/v1/documents/{id}`: '' or `/events` and so on. */
+  /** By what follows `/v1/documents/{id}`: '' or `/events` and so on, with `{agent}` and `{run}` for any name. */
   readonly documents: Readonly<Record<string, Methods<DocumentRequestHandler>>>
 }
 
@@ -25,7 +25,8 @@ const documentPath = /^\/v1\/documents\/([^/]+)(\/.*)?$/
 export function matchRoute(routes: Routes, path: string): Match | undefined {
   const exact = Object.hasOwn(routes.paths, path) ? routes.paths[path] : undefined
   if (exact !== undefined) return match(path, exact, (handler, exchange) => handler(exchange))
-  const [, segment, below = ''] = documentPath.exec(path) ?? []
+  const [, segment, found = ''] = documentPath.exec(path) ?? []
+  const below = found.replace(/^(\/agents)\/[^/]+/, '$1/{agent}').replace(/(\/runs)\/[^/]+$/, '$1/{run}')
   if (segment === undefined || !Object.hasOwn(routes.documents, below)) return undefined
   const methods = routes.documents[below]
   if (methods === undefined) return undefined

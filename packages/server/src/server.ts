@@ -10,6 +10,7 @@ import {
 } from '@polyphony/core'
 import type { Bus, DocumentStore } from '@polyphony/storage'
 import type { JsonViewOptions } from '@polyphony/translator'
+import type { AgentOptions } from './agent-options.ts'
 import type { Authorize } from './authorization.ts'
 import type { CheckpointPolicy } from './checkpointer.ts'
 import { ConnectionCounter } from './connection-counter.ts'
@@ -44,6 +45,8 @@ export interface PolyphonyServerOptions {
   readonly random?: Random | undefined
   /** How a document appears as JSON. Default: the root map `state`, every other root under its name. */
   readonly projection?: ((documentId: string) => JsonViewOptions) | undefined
+  /** The upstream agents that may be run in documents, by name. Default: none. */
+  readonly agents?: Readonly<Record<string, AgentOptions>> | undefined
   /** A directory of static files, served at `/`. */
   readonly site?: string | undefined
 }
@@ -63,7 +66,7 @@ export interface PolyphonyServer {
 
 /** A whole server: rooms over a store, with the y-websocket, REST, events and AG-UI faces. Resolves once it listens. */
 export async function createPolyphonyServer(options: PolyphonyServerOptions): Promise<PolyphonyServer> {
-  const { store, authorize, hosts, origins, site } = options
+  const { store, authorize, hosts, origins, site, agents } = options
   const limits = options.limits ?? resolveLimits()
   const logger = options.logger ?? silentLogger
   const clock = options.clock ?? systemClock
@@ -97,6 +100,7 @@ export async function createPolyphonyServer(options: PolyphonyServerOptions): Pr
     clock,
     random,
     site,
+    agents,
     upgrade: (upgrade) => face.accept(upgrade),
     checkReady: () => rooms.checkReady(),
   })
