@@ -8,6 +8,8 @@ export interface SaveFigures {
   /** The longest that an append took meanwhile, counted from when it was due. */
   readonly otherWaitMs: number
   readonly sameWaitMs: number
+  /** The same of the others during half a second before, when nothing large was written. */
+  readonly idleWaitMs: number
   readonly megabytesOnDisk: number
 }
 
@@ -20,57 +22,79 @@ export interface LoadFigures {
 }
 
 const intervalMs = 2
+const idleMs = 500
+const largeDocument = 'large'
+const documents = [largeDocument, 'other-1', 'other-2', 'other-3']
 
 /** Stores a large state while appends to the same document and to others become due, each every 2 ms. */
 export async function saveLarge(subject: Subject, file: string): Promise<SaveFigures> {
-  const append = (documentId: string): Promise<void> =>
-    new Promise((resolve) => subject.append(documentId, smallUpdate, resolve))
-  const documents = ['large', 'other-1', 'other-2', 'other-3']
   // What is compiled and opened at the first time is not what is measured.
-  for (let round = 0; round < 500; round++) await Promise.all(documents.map(append))
+  for (let round = 0; round < 500; round++)
+    await Promise.all(documents.map((documentId) => append(subject, documentId)))
+  const idle = await whileAppending(subject, () => sleep(idleMs))
   const memory = watchMemory()
-  const waits = new Map<string, number>()
-  let writing = true
-  const lanes = documents.map(async (documentId) => {
-    for (let dueMs = performance.now() + intervalMs; writing; dueMs = performance.now() + intervalMs) {
-      await new Promise((resolve) => setTimeout(resolve, intervalMs))
-      await append(documentId)
-      waits.set(documentId, Math.max(waits.get(documentId) ?? 0, performance.now() - dueMs))
-    }
-  })
   const startedAt = performance.now()
-  await subject.save('large', file)
-  const saveMs = performance.now() - startedAt
-  writing = false
-  await Promise.all(lanes)
-  const saveMegabytes = memory.peakMegabytes()
-  memory.ownPeakMegabytes()
+  let saveMs = 0
+  const waits = await whileAppending(subject, async () => {
+    await subject.save(largeDocument, file)
+    saveMs = performance.now() - startedAt
+  })
+  const { megabytes } = memory.stop()
   return {
     saveMs,
-    saveMegabytes,
-    otherWaitMs: Math.max(...documents.slice(1).map((documentId) => waits.get(documentId) ?? 0)),
-    sameWaitMs: waits.get('large') ?? 0,
+    saveMegabytes: megabytes,
+    otherWaitMs: waits.otherMs,
+    sameWaitMs: waits.sameMs,
+    idleWaitMs: idle.otherMs,
     megabytesOnDisk: (await subject.bytesOnDisk()) / 1e6,
   }
+}
+
+/** The longest waits of appends, counted from when each was due, until `work` is done. */
+async function whileAppending(
+  subject: Subject,
+  work: () => Promise<unknown>,
+): Promise<{ readonly sameMs: number; readonly otherMs: number }> {
+  let working = true
+  const longest = documents.map(async (documentId) => {
+    let waitedMs = 0
+    for (let dueMs = performance.now() + intervalMs; working; dueMs = performance.now() + intervalMs) {
+      await sleep(intervalMs)
+      await append(subject, documentId)
+      waitedMs = Math.max(waitedMs, performance.now() - dueMs)
+    }
+    return waitedMs
+  })
+  await work()
+  working = false
+  const [sameMs = 0, ...others] = await Promise.all(longest)
+  return { sameMs, otherMs: Math.max(...others) }
+}
+
+function append(subject: Subject, documentId: string): Promise<void> {
+  return new Promise((resolve) => subject.append(documentId, smallUpdate, resolve))
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 /** Reads what `saveLarge` stored, in a process that has not had it in memory. */
 export async function loadLarge(subject: Subject, bytes: number): Promise<LoadFigures> {
   const memory = watchMemory()
   const startedAt = performance.now()
-  const found = await subject.load('large')
+  const found = await subject.load(largeDocument)
   const loadMs = performance.now() - startedAt
-  const loadMegabytes = memory.peakMegabytes()
-  const loadOwnMegabytes = memory.ownPeakMegabytes()
+  const { megabytes, ownMegabytes } = memory.stop()
   if (found < bytes) throw new Error(`Read ${found} of ${bytes} bytes`)
-  return { loadMs, loadMegabytes, loadOwnMegabytes }
+  return { loadMs, loadMegabytes: megabytes, loadOwnMegabytes: ownMegabytes }
 }
 
 // A struct of one client that nobody else uses, so that it merges with any state.
 const smallUpdate = Uint8Array.from([1, 1, 5, 0, 4, 1, 1, 110, 1, 120, 0])
 
 /** The kernel keeps the peak of the whole; 5 sets it back to what there is now. */
-function watchMemory(): { peakMegabytes(): number; ownPeakMegabytes(): number } {
+function watchMemory(): { stop(): { readonly megabytes: number; readonly ownMegabytes: number } } {
   globalThis.gc?.()
   writeFileSync('/proc/self/clear_refs', '5')
   const before = memoryKilobytes('VmHWM')
@@ -81,11 +105,13 @@ function watchMemory(): { peakMegabytes(): number; ownPeakMegabytes(): number } 
   }
   const timer = setInterval(look, 5)
   return {
-    peakMegabytes: () => (memoryKilobytes('VmHWM') - before) / 1e3,
-    ownPeakMegabytes() {
+    stop() {
       clearInterval(timer)
       look()
-      return (ownPeak - ownBefore) / 1e3
+      return {
+        megabytes: (memoryKilobytes('VmHWM') - before) / 1e3,
+        ownMegabytes: (ownPeak - ownBefore) / 1e3,
+      }
     },
   }
 }
