@@ -1,18 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import { openRedisBus, openRedisStore, type RedisStoreOptions } from '@polyphony/storage-redis'
 import type { StoreHarness } from '@polyphony/storage/testing'
-import { findRedis, openFaultyLink, type FaultyLink } from '@polyphony/test-services'
+import { findRedis, openFaultyLink, type FaultyLink, type ServiceAddress } from '@polyphony/test-services'
 import { Redis } from 'ioredis'
 
 /** A Redis for one test file, with places on it that are a key prefix each, reached through a link that can fail. */
-export async function openRedisHarness(options: RedisStoreOptions = {}): Promise<{
+export async function openRedisHarness(
+  options: RedisStoreOptions = {},
+  find: () => Promise<ServiceAddress> = findRedis,
+): Promise<{
   readonly harness: StoreHarness
   readonly url: string
   readonly link: FaultyLink
   openBus(prefix: string): ReturnType<typeof openRedisBus>
   close(): Promise<void>
 }> {
-  const service = await findRedis()
+  const service = await find()
   const target = new URL(service.url)
   const link = await openFaultyLink(Number(target.port || 6379), target.hostname)
   const linked = new URL(service.url)

@@ -6,6 +6,8 @@ import { findFreePort } from './free-port.ts'
 import { ServiceProcess } from './service-process.ts'
 
 export interface RedisServiceOptions {
+  /** Which of the two. Default: `POLYPHONY_TEST_REDIS_SERVER`, else Redis, else Valkey, as the machine has them. */
+  readonly program?: 'redis-server' | 'valkey-server' | undefined
   /** Lines of redis.conf, over ours: an append-only file written with `appendfsync always`, no eviction. */
   readonly settings?: Readonly<Record<string, string>> | undefined
 }
@@ -36,7 +38,7 @@ export async function findRedis(): Promise<ServiceAddress> {
 
 /** Starts a server of our own, which the test may break. */
 export function startRedis(options: RedisServiceOptions = {}): Promise<RedisService> {
-  return start('redis', { ...defaults, ...options.settings }, [])
+  return start('redis', options.program, { ...defaults, ...options.settings }, [])
 }
 
 /** Starts a Sentinel that alone decides about a failover, one second after the primary falls silent. */
@@ -46,15 +48,17 @@ export function startRedisSentinel(primary: RedisService, name: string): Promise
     'sentinel down-after-milliseconds': `${name} 1000`,
     'sentinel failover-timeout': `${name} 5000`,
   }
-  return start('sentinel', settings, ['--sentinel'])
+  return start('sentinel', undefined, settings, ['--sentinel'])
 }
 
 async function start(
   kind: string,
+  wanted: string | undefined,
   settings: Readonly<Record<string, string>>,
   args: readonly string[],
 ): Promise<RedisService> {
-  const program = requireBinary('redis-server', 'valkey-server')
+  const chosen = wanted ?? process.env['POLYPHONY_TEST_REDIS_SERVER'] ?? ''
+  const program = requireBinary(...(chosen === '' ? ['redis-server', 'valkey-server'] : [chosen]))
   const port = await findFreePort()
   const server = new ServiceProcess(kind)
   // In a file, because Redis rewrites it when a replica is promoted, and reads it at a restart.
