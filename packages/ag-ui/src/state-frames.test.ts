@@ -1,6 +1,6 @@
-import { CustomEventSchema, StateDeltaEventSchema, StateSnapshotEventSchema } from '@ag-ui/core/schemas'
+import { CustomEventSchema, StateDeltaEventSchema } from '@ag-ui/core/schemas'
 import { patched, type JsonValue, type SplicePatch } from '@polyphony/translator'
-import jsonPatch from 'fast-json-patch'
+import type { Operation } from 'fast-json-patch'
 import { expect, test } from 'vitest'
 import { patchFrames, type FrameContext } from './state-frames.ts'
 import type { Frame } from './frame-list.ts'
@@ -13,7 +13,7 @@ interface Parsed {
   readonly event: {
     readonly type: string
     readonly snapshot?: unknown
-    readonly delta?: jsonPatch.Operation[]
+    readonly delta?: Operation[]
     readonly metadata: { readonly polyphony: Record<string, unknown> }
   }
 }

@@ -42,6 +42,15 @@ export class BaseKeeper {
     return this.#loading
   }
 
+  /** What a replica with these clocks lacks of the committed state, as updates to be applied in order. */
+  async encodeDiff(has: Clocks): Promise<readonly Uint8Array[]> {
+    for (;;) {
+      const updates = this.#options.log.encodeDiff(has)
+      if (updates !== undefined) return updates
+      await this.load()
+    }
+  }
+
   /** A newer checkpoint takes the place of the one before and of the log that it covers. */
   replace(base: BaseState): void {
     const { log, residents } = this.#options

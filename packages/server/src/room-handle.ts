@@ -47,7 +47,9 @@ export class RoomHandle implements DocumentHandle {
   }
 
   encode(stateVector?: Uint8Array): Promise<readonly Uint8Array[]> {
-    return this.#room.encodeDiff(stateVector === undefined ? new Map() : Y.decodeStateVector(stateVector))
+    return this.#room.base.encodeDiff(
+      stateVector === undefined ? new Map() : Y.decodeStateVector(stateVector),
+    )
   }
 
   onAdvance(listener: () => void): () => void {

@@ -1,10 +1,9 @@
-import { assert, inSlices, type SlicedWork, type PolyphonyError } from '@polyphony/core'
+import { assert, inSlices, type PolyphonyError, type Turns } from '@polyphony/core'
 import { encodeMeta, type EntryMeta, type LogEntry, type NewEntry } from '@polyphony/storage'
 import type { JsonView } from '@polyphony/translator'
 import { AwarenessFeed } from './awareness-feed.ts'
 import { AwarenessTable } from './awareness.ts'
 import { BaseKeeper } from './base-keeper.ts'
-import { BaseState } from './base-state.ts'
 import { CommitQueue, type QueuedGroup } from './commit-queue.ts'
 import { CommitRace } from './commit-race.ts'
 import type { CommitSource } from './committer.ts'
@@ -15,7 +14,7 @@ import { GuardedBatch } from './guarded-batch.ts'
 import { IdempotencyKeys } from './idempotency-keys.ts'
 import { Intake } from './intake.ts'
 import { ListenerSet } from './listener-set.ts'
-import { LogPiece, type Clocks } from './log-piece.ts'
+import { loadLog } from './log-loading.ts'
 import { ReplicaKeeper, type ReplicaChange } from './replica-keeper.ts'
 import { QueueGauges } from './queue-gauges.ts'
 import { outcomeUnknown, roomBroken, storeSilent, storeUnavailable } from './room-errors.ts'
@@ -23,7 +22,6 @@ import type { RoomOptions, RoomState } from './room-options.ts'
 import { deliveredEntry, type RoomSession } from './room-session.ts'
 import { ServerEdits } from './server-edits.ts'
 import { formatRevision } from './version-token.ts'
-import { updateCostUs } from './update-cost.ts'
 import { WaitingCalls } from './waiting-calls.ts'
 
 /**
@@ -41,6 +39,8 @@ export class Room implements CommitSource {
   readonly documentId: string
   readonly log = new DocumentLog()
   readonly base: BaseKeeper
+  /** For what takes long. */
+  readonly turns: Turns
   readonly sessions = new Set<RoomSession>()
   readonly awareness: AwarenessTable
   readonly presence: AwarenessFeed
@@ -65,13 +65,15 @@ export class Room implements CommitSource {
   /** Takes over what `state` holds. What is large is taken in by slices. */
   static async open(options: RoomOptions, state: RoomState): Promise<Room> {
     const room = new Room(options, state)
-    await inSlices(room.#load(state), options.turns)
+    await inSlices(loadLog(state, room.log, room.#intake), options.turns)
+    room.base.use()
     return room
   }
 
   private constructor(options: RoomOptions, state: RoomState) {
     this.documentId = options.documentId
     this.#options = options
+    this.turns = options.turns
     this.#incarnation = state.incarnation
     this.#keys = new IdempotencyKeys(state)
     this.awareness = new AwarenessTable(options.limits)
@@ -147,15 +149,6 @@ export class Room implements CommitSource {
     return this.#intake.encodeStateVector()
   }
 
-  /** What a replica with these clocks lacks of the committed state, as updates to be applied in order. */
-  async encodeDiff(has: Clocks): Promise<readonly Uint8Array[]> {
-    for (;;) {
-      const updates = this.log.encodeDiff(has)
-      if (updates !== undefined) return updates
-      await this.base.load()
-    }
-  }
-
   join(session: RoomSession): void {
     this.#assertOpen()
     this.#assertMeta(session.authorship)
@@ -192,13 +185,9 @@ export class Room implements CommitSource {
     if (!this.#queue.follow({ committed: task, failed: () => undefined }, bytes)) task()
   }
 
-  /** Notes that a session was dropped because it did not read. */
-  noteSlowConsumer(session: RoomSession): void {
+  /** Counts a session that was dropped because it did not read. */
+  noteSlowConsumer(): void {
     this.#options.telemetry.count('polyphony_errors_total', 1, { face: 'y-websocket', code: 'slow-consumer' })
-    this.#options.logger.warn(
-      { documentId: this.documentId, author: session.authorship.author },
-      'connection dropped: it does not read',
-    )
   }
 
   /** Commits an update that came without a session. */
@@ -336,23 +325,6 @@ export class Room implements CommitSource {
     for (let revision = first; revision <= Math.min(last, this.revision); revision++)
       for (const member of this.#queue.takePlaced(revision)) this.#queue.announce(member, revision)
     this.#gauges.measure(this.#queue, this.#intake)
-  }
-
-  *#load({ baseRevision, base, tail }: RoomState): SlicedWork<void> {
-    const pieces: LogPiece[] = []
-    for (let update = base.shift(); update !== undefined; update = base.shift()) {
-      const increment = this.#intake.load(update)
-      this.log.reach(increment)
-      pieces.push(new LogPiece(update, increment.clocks))
-      yield updateCostUs(update.length)
-    }
-    this.log.start(new BaseState(baseRevision, pieces))
-    this.base.use()
-    for (const { revision, update, meta } of tail) {
-      const { committedAtMs } = meta
-      this.log.append({ revision, update, increment: this.#intake.load(update), committedAtMs })
-      yield updateCostUs(update.length)
-    }
   }
 
   /** One committed entry: into the log, to the replica, to everybody, and then to those who wait for it. */

@@ -140,7 +140,7 @@ function lackingOf(struct: Struct, clockOf: (client: number) => number): Y.ID | 
 }
 
 function parentIdOf({ parent }: Y.Item): Y.ID | null {
-  return parent instanceof Y.AbstractType ? (parent._item?.id ?? null) : (parent as Y.ID | null)
+  return parent instanceof Y.AbstractType ? (parent._item?.id ?? null) : parent
 }
 
 /** The struct in parts of at most `unitsMax` units, as Yjs would cut it. Yjs joins them again where it takes them in. */

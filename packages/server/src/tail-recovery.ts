@@ -10,5 +10,5 @@ export const recoveryAuthor = 'polyphony:recovery'
  */
 export async function restoreTail(lost: Room, room: Room): Promise<void> {
   const has = Y.decodeStateVector(room.encodeStateVector())
-  for (const update of await lost.encodeDiff(has)) await room.submit({ author: recoveryAuthor }, update)
+  for (const update of await lost.base.encodeDiff(has)) await room.submit({ author: recoveryAuthor }, update)
 }

@@ -233,6 +233,7 @@ export class YWebsocketSession implements RoomSession {
     room.base.use()
     this.#join = new JoinStream({
       log: room.log,
+      turns: room.turns,
       loadBase: () => room.base.load(),
       has,
       send: (message, written) => this.#send(message, written),
@@ -252,11 +253,15 @@ export class YWebsocketSession implements RoomSession {
 
   #send(message: Uint8Array, written?: () => void): void {
     if (this.#closed) return
-    const { socket, limits, room } = this.#options
+    const { socket, limits, room, logger } = this.#options
     // A join may be larger than the bound; what counts is what waited before it.
     if (socket.bufferedBytes > limits.sendBufferBytesMax) {
       this.end()
-      room.noteSlowConsumer(this)
+      room.noteSlowConsumer()
+      logger.warn(
+        { documentId: room.documentId, author: this.authorship.author },
+        'connection dropped: it does not read',
+      )
       socket.close(4429, 'slow-consumer')
       return
     }

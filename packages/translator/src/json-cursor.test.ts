@@ -48,7 +48,7 @@ function edit(doc: Y.Doc, choice: number): void {
     case 1:
       return void state.set(`m${choice % 3}`, new Y.Map([[`x${choice % 5}`, choice]]))
     case 2:
-      return void state.delete(`k${choice % 9}`)
+      return state.delete(`k${choice % 9}`)
     case 3:
       return list.insert(choice % (list.length + 1), [choice, new Y.Array(), new Uint8Array([choice % 256])])
     case 4:

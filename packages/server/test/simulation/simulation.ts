@@ -616,7 +616,11 @@ export class Simulation {
         )
           throw new Error(`${client.name} has edits that wait for something`)
       }
-      same(`the log of ${documentId} in memory`, fingerprint(docOf(await room.encodeDiff(new Map()))), truth)
+      same(
+        `the log of ${documentId} in memory`,
+        fingerprint(docOf(await room.base.encodeDiff(new Map()))),
+        truth,
+      )
       same(`the stored log of ${documentId}`, fingerprint(await this.#stored(documentId)), truth)
       const read = this.#use(documentId, async (handle) => {
         await handle.read((view) => {
