@@ -9,7 +9,7 @@ import {
   type State,
 } from '@ag-ui/client'
 import type { Conflict, SplicePatch } from '@polyphony/translator'
-import type { Observable } from 'rxjs'
+import { map, type Observable } from 'rxjs'
 import { AgentSession } from './agent-session.ts'
 import { documentRun } from './document-run.ts'
 import type { HttpError } from './event-stream.ts'
@@ -180,6 +180,20 @@ export class PolyphonyAgent extends HttpAgent {
       },
     }
     return super.apply({ ...input, state: null }, events, stateSubscriber(subscribers, parts))
+  }
+
+  /** Whoever started the run gets the error as a rejection; the official client prints it besides. */
+  protected override onError(
+    input: RunAgentInput,
+    error: Error,
+    subscribers: AgentSubscriber[],
+  ): Observable<AgentStateMutation> {
+    const handled: AgentStateMutation = { stopPropagation: true }
+    return super.onError(input, error, [...subscribers, { onRunFailed: () => handled }]).pipe(
+      map(() => {
+        throw error
+      }),
+    )
   }
 
   private follow(input: RunAgentInput, defaultMode: 'watch' | 'sync'): Observable<BaseEvent> {
