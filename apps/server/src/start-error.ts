@@ -15,6 +15,15 @@ export function toStartError(error: unknown, { host, port, store }: Configuratio
     return explain(
       `Port ${port} on ${host} is in use. Stop the program that has it, or choose another with --port.`,
     )
+  const isOfStore = codes.has('store-failed')
+  if (isOfStore && untrusted.some((code) => codes.has(code)))
+    return explain(
+      `The store ${place} shows a certificate that nobody vouches for: name the one that does with --store-ca. ${messageOf(error)}`,
+    )
+  if (isOfStore && unreachable.some((code) => codes.has(code)))
+    return explain(
+      `The store ${place} cannot be reached: check its address, and that it runs. ${messageOf(error)}`,
+    )
   if (codes.has('EADDRNOTAVAIL') || codes.has('ENOTFOUND'))
     return explain(`This machine has no address ${host} to listen on.`)
   if (codes.has('store-locked'))
@@ -33,6 +42,13 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
+const untrusted = [
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+]
+const unreachable = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']
 const unwritable = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENAMETOOLONG']
 
 /** The codes, and failed system calls, of an error and all its causes. */

@@ -60,7 +60,9 @@ export class RedisConnector {
     const client = this.isCluster
       ? this.#openCluster(purpose, onLoss)
       : new Redis(this.#redisOptions(purpose, onLoss))
+    let problem: Error | undefined
     client.on('error', (error: Error) => {
+      problem = error
       this.#logger.warn(
         { connection: purpose, error: error.message },
         'redis connection failed; it is tried again',
@@ -71,7 +73,8 @@ export class RedisConnector {
       return client
     } catch (cause) {
       client.disconnect()
-      throw storeFailed(cause)
+      // ioredis rejects with "Connection is closed", whatever closed it.
+      throw storeFailed(problem ?? cause)
     }
   }
 
