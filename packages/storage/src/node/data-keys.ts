@@ -24,8 +24,12 @@ export class DataKey {
   }
 
   /**
-   * `header`, then nonce (8 bytes), ciphertext, tag (16 bytes). Nonces are counted: a data key belongs to one process and
-   * one lifetime, so none comes twice. Header and plaintext may be used again afterwards.
+   * `header`, then nonce (8 bytes), ciphertext, tag (16 bytes). Header and plaintext may be used again afterwards.
+   *
+   * No nonce comes twice under one key, which is what AES-GCM depends on: `DataKeys` seals only with keys that it made
+   * itself, each from 32 fresh random bytes and held by one object, whose counter gives the nonces. A key that was found
+   * in an envelope, even one's own, is another object and only opens. So neither processes nor restarts share a counter,
+   * and a key that is worn out is replaced.
    */
   seal(plaintext: Uint8Array, associated: Uint8Array, header: Uint8Array = noHeader): Uint8Array {
     this.#nonce.writeUIntBE(++this.#nonces, nonceBytes - 6, 6)
