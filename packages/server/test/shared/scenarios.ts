@@ -242,6 +242,56 @@ export function sharedStoreTests(openNode: OpenNode, loseTail?: LoseTail): void 
     }
   })
 
+  test('feeds resume on another server, after a restart and after a checkpoint, with what they lack and no more', async () => {
+    const [here, there] = [await start(), await start()]
+    const list = Array.from({ length: 300 }, (_, index) => index)
+    await send('PUT', addressOf(here, 'doc'), { json: { list, n: 0 } })
+    const held = await send('GET', addressOf(here, 'doc'))
+    const change = async (n: number): Promise<void> => {
+      const patch = [{ op: 'replace', path: '/n', value: n }]
+      expect((await send('PATCH', addressOf(here, 'doc'), { patch })).status).toBe(200)
+    }
+    const changes = async (from: number, to: number): Promise<void> => {
+      for (let n = from; n < to; n += 50)
+        await Promise.all(Array.from({ length: Math.min(50, to - n) }, (_, index) => change(n + index)))
+      await change(to)
+    }
+    const arrived = (server: PolyphonyServer, n: number): Promise<void> =>
+      until('the change to arrive', async () => {
+        const { body } = await send('GET', addressOf(server, 'doc'))
+        return (body as { n?: number }).n === n
+      })
+    const resumeBoth = async (server: PolyphonyServer, version: string): Promise<void> => {
+      const event = await firstEvent(`${addressOf(server, 'doc')}/events`, version)
+      const { events } = await syncRun(`${addressOf(server, 'doc')}/ag-ui`, version)
+      for (const given of [event, events[1]]) {
+        expect(given).toMatchObject({ type: 'STATE_DELTA', metadata: { polyphony: { previous: version } } })
+        expect(given?.delta).toHaveLength(1)
+      }
+    }
+    await changes(1, 3)
+    await arrived(there, 3)
+    await resumeBoth(there, held.version)
+    // The log becomes a checkpoint once it is long enough; what came before it stays retained for a while.
+    await changes(4, 1_100)
+    await arrived(there, 1_100)
+    await until('the checkpoint', async () => {
+      const { body } = await here.metrics.render()
+      return /^polyphony_checkpoint_duration_ms_count [1-9]/m.test(body)
+    })
+    await resumeBoth(there, held.version)
+    await there.close()
+    const fresh = await start()
+    await arrived(fresh, 1_100)
+    const late = await send('GET', addressOf(here, 'doc'))
+    await changes(1_101, 1_103)
+    await arrived(fresh, 1_103)
+    await resumeBoth(fresh, late.version)
+    // What nobody knows any more is answered with the whole.
+    const unknown = await firstEvent(`${addressOf(fresh, 'doc')}/events`, 'another.7')
+    expect(unknown).toMatchObject({ type: 'STATE_SNAPSHOT', snapshot: { n: 1_103 } })
+  })
+
   test('presence crosses servers, and ends with its session', async () => {
     const [here, there] = [await start(), await start()]
     const [one, two] = [edit(here, 'doc'), edit(there, 'doc')]
@@ -352,6 +402,35 @@ async function storedAs(openNode: OpenNode, documentId: string): Promise<{ reado
     await bus.close()
     await store.close()
   }
+}
+
+/** The first event of a feed that continues from a version, as an `EventSource` asks for it. */
+async function firstEvent(url: string, version: string): Promise<AgentEvent> {
+  const response = await fetch(url, { headers: { 'last-event-id': version } })
+  let text = ''
+  const decoder = new TextDecoder()
+  for await (const piece of response.body ?? []) {
+    text += decoder.decode(piece, { stream: true })
+    const found = /^data: (.*)$/m.exec(text)?.[1]
+    if (found === undefined || !text.endsWith('\n\n')) continue
+    // Leaving the loop ends the request.
+    return JSON.parse(found) as AgentEvent
+  }
+  throw new Error('The feed ended without an event.')
+}
+
+async function syncRun(url: string, version: string): Promise<{ events: AgentEvent[] }> {
+  const events: AgentEvent[] = []
+  const body = {
+    threadId: 't',
+    runId: 'r',
+    messages: [],
+    forwardedProps: { polyphony: { mode: 'sync', version } },
+  }
+  const response = await send('POST', url, { json: body })
+  for (const [, data = ''] of String(response.body).matchAll(/^data: (.*)$/gm))
+    events.push(JSON.parse(data) as AgentEvent)
+  return { events }
 }
 
 function addressOf(server: PolyphonyServer, documentId: string): string {
