@@ -169,6 +169,18 @@ function following(): void {
     await expect(bench.agent(address()).runAgent()).rejects.toMatchObject({ status: 410 })
   })
 
+  test('a run can be aborted at any moment', async () => {
+    const agent = bench.agent(address())
+    for (const start of ['connectAgent', 'runAgent'] as const) {
+      for (let turns = 0; turns < 12; turns++) {
+        const done = agent[start]()
+        for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+        agent.abortRun()
+        await done
+      }
+    }
+  })
+
   test('detaching closes the connection', async () => {
     const agent = await bench.watch(address())
     const open = async (): Promise<string | undefined> =>

@@ -6,6 +6,7 @@ import {
   type HttpAgentConfig,
   type RunAgentInput,
   type RunAgentParameters,
+  type RunAgentResult,
   type State,
 } from '@ag-ui/client'
 import type { Conflict, SplicePatch } from '@polyphony/translator'
@@ -144,10 +145,17 @@ export class PolyphonyAgent extends HttpAgent {
     return this.follow(input, this.options.mode)
   }
 
-  /** Watches the document, whatever `mode` says; so does `connectAgent`. */
+  /** Watches the document, whatever `mode` says, until `abortRun` or `detachActiveRun`. */
+  override connectAgent(
+    parameters?: RunAgentParameters,
+    subscriber?: AgentSubscriber,
+  ): Promise<RunAgentResult> {
+    // As `runAgent` does, at once, so that `abortRun` works from here on.
+    this.abortController = new AbortController()
+    return super.connectAgent(parameters, subscriber)
+  }
+
   protected override connect(input: RunAgentInput): Observable<BaseEvent> {
-    // Only `runAgent` makes a new one.
-    if (this.abortController.signal.aborted) this.abortController = new AbortController()
     this.absorb()
     return this.follow(input, 'watch')
   }
