@@ -33,13 +33,14 @@ import { loadHead } from './head-loader.ts'
 import { Janitor } from './janitor.ts'
 import { checkpointKey, chunkRange, headKeyId, headRange } from './keys.ts'
 import type { LevelDatabase, Operation } from './level-database.ts'
-import { beginSession, endSession } from './session.ts'
+import { beginSession, endSession, type Place } from './session.ts'
 import { decodeHead, newHead, publicHead, type StoredHead } from './stored-head.ts'
 import { deleteTrash, putTrash } from './trash.ts'
 
 export interface LevelStoreSettings {
   readonly capabilities: StoreCapabilities
   readonly fsync: boolean
+  readonly place: Place | undefined
   readonly retention: RetentionPolicy
   readonly headsCachedMax: number
   readonly clock: Clock
@@ -84,7 +85,7 @@ export class LevelStore implements DocumentStore {
 
   /** On an open database, which the store closes in the end. */
   static async start(database: LevelDatabase, settings: LevelStoreSettings): Promise<LevelStore> {
-    const store = new LevelStore(database, await beginSession(database, settings.fsync), settings)
+    const store = new LevelStore(database, await beginSession(database, settings), settings)
     await store.#janitor.recover()
     return store
   }

@@ -2,12 +2,14 @@ import {
   silentLogger,
   systemClock,
   systemRandom,
+  toPolyphonyError,
   type Clock,
   type Logger,
   type Random,
 } from '@polyphony/core'
 import { defaultRetention, type RetentionPolicy, type StoreCapabilities } from '@polyphony/storage'
 import { Level } from 'level'
+import { placeOf } from '#place'
 import { acquireBrowserLock } from './browser-lock.ts'
 import { LevelDatabase, type AnyLevel } from './level-database.ts'
 import { LevelStore } from './level-store.ts'
@@ -36,7 +38,8 @@ export interface LevelStoreOptions {
 
 /**
  * Opens a store in a directory (in browsers: an IndexedDB database of that name), or on a database of the `level` family
- * that the caller made; the store opens and closes it. Takes up what a crash left half removed. Rejects with
+ * that the caller made; the store opens and closes it. Takes up what a crash left half removed. In a directory that is a
+ * copy of another one, or was put back from a backup, documents have new incarnations. Rejects with
  * `store-locked` when another process has it open, `store-corrupt`, or `store-failed`.
  */
 export async function openLevelStore(
@@ -59,6 +62,7 @@ export async function openLevelStore(
         shared: false,
       },
       fsync,
+      place: isLevelDb && typeof location === 'string' ? placeOf(location) : undefined,
       logger,
       retention: options.retention ?? defaultRetention,
       headsCachedMax: options.headsCachedMax ?? 10_000,
@@ -69,7 +73,7 @@ export async function openLevelStore(
     await database.close().catch((reason: unknown) => {
       logger.warn({ error: String(reason) }, 'a database that could not be opened could not be closed either')
     })
-    throw error
+    throw toPolyphonyError(error, 'store-failed')
   }
 }
 

@@ -1,13 +1,17 @@
 import { spawn } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { cp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { silentLogger } from '@polyphony/core'
 import { openLevelStore } from '@polyphony/storage-level'
 import { encrypted, generateKeyLine, parseKeyRing } from '@polyphony/storage/node'
 import { appendTo, readAll, readTexts, sampleEntries, sampleEntry } from '@polyphony/storage/testing'
 import { Level } from 'level'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { acquireBrowserLock } from '../src/browser-lock.ts'
+import { LevelDatabase } from '../src/level-database.ts'
+import { placeOf } from '../src/place.ts'
+import { beginSession } from '../src/session.ts'
 import { buildPackage, childScript } from './support/build.ts'
 import { withTemporaryDirectory } from './support/temporary-directory.ts'
 
@@ -111,6 +115,89 @@ describe('incarnations', () => {
       // What was written in an earlier incarnation is still read.
       expect(await readTexts(third, 'doc')).toEqual(['a1', 'a2', 'b1'])
       await third.close()
+    })
+  })
+})
+
+describe('a directory that is put back to what it was', () => {
+  /** Five entries, then a copy, then five more that the copy does not have. */
+  async function prepare(parent: string) {
+    const [data, copy] = [join(parent, 'data'), join(parent, 'copy')]
+    const store = await openLevelStore(data)
+    const { incarnation } = await appendTo(store, 'doc', sampleEntries(5, 'kept'))
+    await store.close()
+    await cp(data, copy, { recursive: true, preserveTimestamps: true })
+    const later = await openLevelStore(data)
+    expect((await appendTo(later, 'doc', sampleEntries(5, 'lost'))).incarnation).toBe(incarnation)
+    await later.close()
+    return { data, copy, incarnation }
+  }
+
+  const ways: Record<string, (data: string, copy: string) => Promise<unknown>> = {
+    'copied in place of the old one': async (data, copy) => {
+      await rm(data, { recursive: true })
+      await cp(copy, data, { recursive: true, preserveTimestamps: true })
+    },
+    'file by file': async (data, copy) => {
+      for (const name of await readdir(data)) await rm(join(data, name))
+      await cp(copy, data, { recursive: true, preserveTimestamps: true })
+    },
+    moved: async (data, copy) => {
+      await rm(data, { recursive: true })
+      await rename(copy, data)
+    },
+    'without the file that tells it from others': async (data, copy) => {
+      await rm(data, { recursive: true })
+      await rename(copy, data)
+      await rm(join(data, 'PLACE'))
+    },
+  }
+
+  it.each(Object.entries(ways))('has new incarnations: %s', async (_name, putBack) => {
+    await withTemporaryDirectory(async (parent) => {
+      const { data, copy, incarnation } = await prepare(parent)
+      await putBack(data, copy)
+      const store = await openLevelStore(data)
+      const head = await store.head('doc')
+      expect(head?.revision).toBe(5)
+      expect(head?.incarnation).not.toBe(incarnation)
+      const stale = { documentId: 'doc', entries: [sampleEntry('x')], incarnation }
+      expect((await store.append([stale]))[0]).toMatchObject({ error: { code: 'incarnation-mismatch' } })
+      expect((await appendTo(store, 'doc', sampleEntries(1, 'new'))).incarnation).toBe(head?.incarnation)
+      await store.close()
+      const again = await openLevelStore(data)
+      expect((await again.head('doc'))?.incarnation).toBe(head?.incarnation)
+      expect((await readTexts(again, 'doc')).length).toBe(6)
+      await again.close()
+    })
+  })
+
+  it('keeps its incarnations when it is moved, and when an opening breaks off at any step', async () => {
+    await withTemporaryDirectory(async (parent) => {
+      const { data, incarnation } = await prepare(parent)
+      const moved = join(parent, 'moved')
+      await rename(data, moved)
+      const place = placeOf(moved)
+      // As far as an opening comes before it has written its record.
+      await place.prepare()
+      const store = await openLevelStore(moved)
+      expect((await store.head('doc'))?.incarnation).toBe(incarnation)
+      const found = await place.find()
+      await store.close()
+      // As if the file had not been replaced: the one before is known as well.
+      const level = new Level<unknown, unknown>(moved)
+      const database = new LevelDatabase(level, silentLogger)
+      await database.open()
+      const interrupted = {
+        find: place.find,
+        prepare: async () => ({ identity: 'x', commit: async () => undefined }),
+      }
+      await beginSession(database, { fsync: true, place: interrupted, logger: silentLogger })
+      await database.close()
+      expect(await place.find()).toBe(found)
+      const again = await openLevelStore(moved)
+      expect((await again.head('doc'))?.incarnation).toBe(incarnation)
+      await again.close()
     })
   })
 })
