@@ -107,22 +107,25 @@ describe('configuration', () => {
       limits: { text: 'bodyBytesMax=7', json: { bodyBytesMax: 7 } },
       projections: { text: '[{"documents":"a"}]', json: [{ documents: 'a' }] },
     }
-    const sentinels = ['--redis-sentinel', 'b.example', '--redis-sentinel-name', 'other']
-    /** What some make sense with only. */
-    const isAlone = (args: readonly string[]): boolean =>
-      args.length !== 2 || args[0] === '--redis-wait-replicas'
-    const context: Record<string, readonly string[]> = {
-      redisSentinels: sentinels.slice(2),
-      redisSentinelName: sentinels.slice(0, 2),
-      redisSentinelPassword: sentinels,
-      redisWaitTimeout: ['--redis-wait-replicas', '1'],
+    const sentinel = ['--redis-sentinel', 'b.example']
+    const sentinelName = ['--redis-sentinel-name', 'other']
+    const waiting = ['--redis-wait-replicas', '1']
+    /** What some make sense with only, and what to compare them with. */
+    const context: Record<string, readonly [readonly string[], readonly string[]]> = {
+      redisSentinels: [sentinelName, []],
+      redisSentinelName: [sentinel, []],
+      redisSentinelPassword: [
+        [...sentinel, ...sentinelName],
+        [...sentinel, ...sentinelName],
+      ],
+      redisWaitTimeout: [waiting, waiting],
     }
     for (const name of optionNames) {
       const sample = samples[name]
       if (name === 'config') continue
       if (sample === undefined) throw new Error(`No sample for ${name}.`)
       const spec = optionSpec(name)
-      const rest = context[name] ?? []
+      const [rest, without] = context[name] ?? [[], []]
       const byFlag = configure([`--${spec.flag}`, sample.text, ...rest])
       const { projections: _flag, ...flag } = byFlag
       const { projections: _env, ...env } = configure(rest, { [spec.env]: sample.text })
@@ -131,7 +134,7 @@ describe('configuration', () => {
       expect(env, name).toEqual(flag)
       expect(fromFile, name).toEqual(flag)
       if (name !== 'projections') {
-        const { projections: _default, ...fallback } = configure(isAlone(rest) ? rest : [])
+        const { projections: _default, ...fallback } = configure(without)
         expect(flag, name).not.toEqual(fallback)
       }
     }

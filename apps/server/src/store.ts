@@ -4,7 +4,7 @@ import { MemoryStore, type Bus, type DocumentStore } from '@polyphony/storage'
 import { openLevelStore } from '@polyphony/storage-level'
 import type { PostgresConnectionOptions } from '@polyphony/storage-postgres'
 import type { RedisConnectionOptions } from '@polyphony/storage-redis'
-import { compressed, encrypted, readKeyRing } from '@polyphony/storage/node'
+import { compressed, encrypted, readKeyRing, type KeyRing } from '@polyphony/storage/node'
 import type { StoreLocation } from './store-location.ts'
 import type { StoreSettings } from './store-settings.ts'
 
@@ -15,7 +15,7 @@ export async function openStore(
   logger: Logger,
 ): Promise<DocumentStore> {
   // Before the store is opened: a key ring that cannot be read must not leave one behind.
-  const keys = settings.encryptionKeys === undefined ? undefined : await readKeyRing(settings.encryptionKeys)
+  const keys = settings.encryptionKeys === undefined ? undefined : await readKeys(settings.encryptionKeys)
   const plain = await openPlainStore(location, settings, logger)
   const sealed = keys === undefined ? plain : encrypted(plain, keys)
   // Also without compression: what was compressed once stays readable, and what is encrypted is noticed.
@@ -107,6 +107,18 @@ function redisOptions(settings: StoreSettings, logger: Logger): RedisConnectionO
 function postgresOptions(settings: StoreSettings, logger: Logger): PostgresConnectionOptions {
   const { timeoutMs, connectTimeoutMs, postgres } = settings
   return { ...postgres, connectTimeoutMs, statementTimeoutMs: timeoutMs, ca: readCa(settings), logger }
+}
+
+async function readKeys(file: string): Promise<KeyRing> {
+  try {
+    return await readKeyRing(file)
+  } catch (cause) {
+    const problem = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(
+      `the key ring ${file} cannot be used: ${problem}. To make one: polyphony keys generate --append ${file}`,
+      { cause },
+    )
+  }
 }
 
 function readCa({ ca }: StoreSettings): string | undefined {

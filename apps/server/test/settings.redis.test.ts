@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { findFreePort, startRedis, type RedisService } from '@polyphony/test-services'
+import { findFreePort, startRedis, startRedisSentinel, type RedisService } from '@polyphony/test-services'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { makeCertificates, openssl, type Certificates } from './support/certificates.ts'
 import { startServer, type RunningServer } from './support/running-server.ts'
@@ -74,6 +74,18 @@ test('without the replicas that are asked for, nothing is acknowledged', async (
   const wait = ['--redis-wait-replicas', '1', '--redis-wait-timeout', '50', '--limit', 'storeGiveUpMs=300']
   const server = await start('--store', redis.url, '--redis-prefix', 'waiting', ...wait)
   expect((await put(server)).status).toBe(503)
+})
+
+test('the primary is asked for at the Sentinels', async () => {
+  const sentinel = await startRedisSentinel(redis, 'main')
+  try {
+    const address = `127.0.0.1:${sentinel.port}`
+    const flags = ['--redis-sentinel', address, '--redis-sentinel-name', 'main', '--redis-prefix', 'sentinel']
+    const server = await start('--store', 'redis://somewhere.invalid', ...flags)
+    expect((await put(server)).status).toBe(200)
+  } finally {
+    await sentinel.stop()
+  }
 })
 
 test('an address where nobody is', async () => {
