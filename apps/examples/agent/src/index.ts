@@ -1,5 +1,6 @@
 export { authorizationOf, documentUrl, type DocumentAddress } from './document-address.ts'
 export type { PatchOperation } from './json-patch.ts'
+export { openAgent } from './document-agent.ts'
 export { keepWorking, type KeepWorkingOptions } from './keep-working.ts'
 export { nextStep } from './next-step.ts'
 export {
@@ -10,7 +11,6 @@ export {
   type PageState,
   type Task,
 } from './page-state.ts'
-export { patchDocument, type PatchOutcome, type PatchTerms } from './patch-document.ts'
 export type { Step } from './step.ts'
-export { readDocument, watchDocument, type Sight, type WatchListeners } from './watch-document.ts'
+export { watchDocument, type Sight, type WatchListeners } from './watch-document.ts'
 export { work, type WorkOptions, type WorkReport } from './work.ts'

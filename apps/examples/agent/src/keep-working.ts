@@ -1,9 +1,9 @@
 import type { DocumentAddress } from './document-address.ts'
+import { openAgent } from './document-agent.ts'
 import { nextStep } from './next-step.ts'
 import { readPageState } from './page-state.ts'
 import { pause } from './pause.ts'
-import { watchDocument } from './watch-document.ts'
-import { holdMs, work, type WorkOptions, type WorkReport } from './work.ts'
+import { holdMs, workOn, type WorkOptions, type WorkReport } from './work.ts'
 
 export interface KeepWorkingOptions extends WorkOptions {
   /** How long nobody may have changed anything before it starts, so that it does not fall into people's words. Default 1,500. */
@@ -11,40 +11,42 @@ export interface KeepWorkingOptions extends WorkOptions {
   readonly onReport?: (report: WorkReport) => void
 }
 
-/** Works whenever there is something to do and people pause, until `signal` is aborted. */
+/** Works whenever there is something to do and people pause, until `signal` is aborted. Rejects when the server refuses. */
 export async function keepWorking(address: DocumentAddress, options: KeepWorkingOptions): Promise<void> {
-  const { signal, quietMs = 1_500 } = options
-  let state: unknown
+  const { quietMs = 1_500 } = options
+  const agent = openAgent(address)
   let changedAt = performance.now()
   let wake = (): void => undefined
+  agent.subscribe({
+    onStateChanged: () => {
+      changedAt = performance.now()
+      wake()
+    },
+  })
   const ended = new AbortController()
-  const stop = (): void => ended.abort()
+  const signal = AbortSignal.any([options.signal, ended.signal])
+  const stop = (): void => agent.abortRun()
   signal.addEventListener('abort', stop)
-  const onSight = (sight: { readonly state: unknown }): void => {
-    state = sight.state
-    changedAt = performance.now()
-    wake()
-  }
-  const watching = watchDocument(address, { onSight }, ended.signal)
+  const watching = agent.connectAgent()
   const working = (async () => {
-    while (!ended.signal.aborted) {
+    while (!signal.aborted) {
       const change = new Promise<void>((resolve) => (wake = resolve))
       const quietInMs = changedAt + quietMs - performance.now()
-      const hasWork = nextStep(readPageState(state)) !== undefined
-      if (hasWork && quietInMs > 0) await pause(quietInMs, ended.signal)
+      const hasWork = agent.version !== undefined && nextStep(readPageState(agent.state)) !== undefined
+      if (hasWork && quietInMs > 0) await pause(quietInMs, signal)
       else if (hasWork) {
-        const report = await work(address, { ...options, signal: ended.signal })
+        const report = await workOn(agent, { ...options, signal })
         options.onReport?.(report)
         // Its own edits come back as changes, unless another agent is at work: then it looks in again later.
-        if (report.outcome === 'busy') await Promise.race([change, pause(holdMs, ended.signal)])
-      } else await Promise.race([change, pause(60_000, ended.signal)])
+        if (report.outcome === 'busy') await Promise.race([change, pause(holdMs, signal)])
+      } else await Promise.race([change, pause(60_000, signal)])
     }
   })()
   try {
     await Promise.race([watching, working])
   } finally {
     ended.abort()
-    signal.removeEventListener('abort', stop)
     await Promise.allSettled([watching, working])
+    signal.removeEventListener('abort', stop)
   }
 }

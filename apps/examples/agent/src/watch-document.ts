@@ -1,3 +1,4 @@
+// The stock client's way; `document-agent.ts` is ours. What it takes to follow a document without `PolyphonyAgent` is all here.
 import { HttpAgent, type AgentSubscriber, type BaseEvent } from '@ag-ui/client'
 import { authorizationOf, documentUrl, type DocumentAddress } from './document-address.ts'
 import { lenientFetch } from './lenient-fetch.ts'
@@ -20,22 +21,6 @@ export interface WatchListeners {
 
 const retryMsMin = 250
 const retryMsMax = 5_000
-
-const readAttemptsMax = 6
-
-/**
- * Reads a document once: a sync run of the official client, tried again while the server cannot be reached. Rejects when
- * the server refuses, or stays out of reach.
- */
-export async function readDocument(address: DocumentAddress, signal: AbortSignal): Promise<Sight> {
-  let last: Sight | undefined
-  for (let attempt = 1; attempt <= readAttemptsMax && !signal.aborted; attempt++) {
-    await run(address, { polyphony: { mode: 'sync' } }, { onSight: (sight) => (last = sight) }, signal)
-    if (last !== undefined) return last
-    if (attempt < readAttemptsMax) await pause(100 * 2 ** attempt, signal)
-  }
-  throw new Error(`The server at ${address.url} gives no state of "${address.documentId}".`)
-}
 
 /**
  * Follows a document until `signal` is aborted: watch runs of the official client, one after the other when a connection
