@@ -65,7 +65,7 @@ describe('tabs, browsers, stores and a server that come and go', () => {
       // A run in which nothing happened would prove nothing.
       for (const total of Object.values(totals)) expect(total).toBeGreaterThan(40)
     },
-    soak ? 3_600_000 : 240_000,
+    soak ? 3_600_000 : 120_000,
   )
 })
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -186,6 +187,39 @@ describe('the packing list', { timeout: 120_000 }, () => {
     await page.click('#network')
     await until(page, { connection: 'online', saved: true })
     expect(await committed()).toEqual(['Thing 1', 'Thing 2', 'Thing 3', 'Thing 4'])
+    expect(complaints).toEqual([])
+  })
+
+  it('says when this device is full, saves on the server all the same, and keeps it once there is room', async () => {
+    const context = await openBrowser()
+    const origin = new URL(server.url).origin
+    const page = await context.newPage()
+    const devtools = await context.newCDPSession(page)
+    // Before the first write: Chromium asks for the quota again only when it has used up what it knows of.
+    await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 3_000_000 })
+    await page.goto(`${server.url}/`)
+    await until(page, { saved: true, connection: 'online' })
+    // Nothing that can be compressed.
+    const large = randomBytes(750_000).toString('base64')
+    for (let n = 0; n < 6; n++)
+      await page.evaluate(
+        ([path, title]) => {
+          const { polyphony } = globalThis as unknown as { polyphony: { change(patch: unknown): void } }
+          polyphony.change([{ op: 'add', path, value: { title, done: false, addedAtMs: 0 } }])
+        },
+        [`/large-${n}`, large],
+      )
+    await until(page, { connection: 'online', saved: true, savedLocally: false })
+    expect(await committed()).toHaveLength(6)
+    await page.click('#network')
+    await addItem(page, 'Anchor')
+    await until(page, { saved: false, savedLocally: false })
+    await page.waitForSelector('#status:has-text("This device cannot keep it")')
+    await devtools.send('Storage.overrideQuotaForOrigin', { origin })
+    await until(page, { saved: false, savedLocally: true })
+    await page.reload()
+    await vi.waitFor(async () => expect(await shown(page)).toContain('Anchor'), 20_000)
+    await until(page, { connection: 'online', saved: true })
     expect(complaints).toEqual([])
   })
 })
