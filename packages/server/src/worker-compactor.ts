@@ -61,6 +61,8 @@ export class WorkerCompactor implements Compactor {
 
   #start(): Worker {
     const worker = new Worker(createRequire(import.meta.url).resolve('@polyphony/server/compaction-worker'), {
+      // Flags of the process, such as conditions of a test runner, are not for built code.
+      execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: Math.ceil(this.#options.memoryBytesMax / 2 ** 20) },
     })
     worker.on('message', (answer: CompactionAnswer) => this.#conversation?.hear(answer))
