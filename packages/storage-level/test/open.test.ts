@@ -189,7 +189,7 @@ describe('a directory that is put back to what it was', () => {
       const database = new LevelDatabase(level, silentLogger)
       await database.open()
       const interrupted = {
-        find: place.find,
+        find: () => place.find(),
         prepare: async () => ({ identity: 'x', commit: async () => undefined }),
       }
       await beginSession(database, { fsync: true, place: interrupted, logger: silentLogger })

@@ -4,9 +4,10 @@ import { openPostgresStore } from '@polyphony/storage-postgres'
 import { appendTo, readTexts, refusedAppend, sampleEntries } from '@polyphony/storage/testing'
 import {
   AppendLoad,
+  expectAcknowledged,
+  FollowedLog,
   openFaultyLink,
   startPostgres,
-  type AcknowledgedEntry,
   type FaultyLink,
   type PostgresService,
 } from '@polyphony/test-services'
@@ -84,7 +85,7 @@ test('to a synchronous standby under load: nothing acknowledged is lost, and fol
   await query(pair.primary, `SELECT FROM pg_stat_replication WHERE sync_state = 'sync'`, 1)
   const store = await open(pair)
   expect(store.capabilities.survives.failover).toBe(true)
-  const feeds = await Promise.all(documentIds.map((documentId) => follow(store, documentId)))
+  const feeds = await Promise.all(documentIds.map((documentId) => FollowedLog.open(store, documentId)))
   const load = new AppendLoad(store, documentIds)
   await load.progress(150)
   await failOver(pair)
@@ -93,13 +94,8 @@ test('to a synchronous standby under load: nothing acknowledged is lost, and fol
   expect(new Set(load.failures.map((error) => (error as PolyphonyError).code))).toEqual(
     new Set(['store-failed']),
   )
-  await expectAllThere(store, load.acknowledged)
-  for (const [index, documentId] of documentIds.entries()) {
-    const revision = (await store.head(documentId))?.revision ?? 0
-    await vi.waitFor(() => expect(feeds[index]?.revisions.length).toBe(revision), waitOptions)
-    expect(feeds[index]?.revisions).toEqual(Array.from({ length: revision }, (_, at) => at + 1))
-    expect(feeds[index]?.ended).toBeUndefined()
-  }
+  await expectAcknowledged(store, load.acknowledged)
+  for (const feed of feeds) await feed.expectWhole()
 })
 
 test.skipIf(!isLong)('while a synchronous standby is missing, nothing is acknowledged', async () => {
@@ -113,7 +109,7 @@ test('to an asynchronous standby that lags: what is lost is noticed, never silen
   const pair = await startPair()
   const store = await open(pair)
   expect(store.capabilities.survives.failover).toBe(false)
-  const feeds = await Promise.all(documentIds.map((documentId) => follow(store, documentId)))
+  const feeds = await Promise.all(documentIds.map((documentId) => FollowedLog.open(store, documentId)))
   const load = new AppendLoad(store, documentIds)
   await load.progress(60)
   await execute(pair.standby, `ALTER SYSTEM SET primary_conninfo = ''`, 'SELECT pg_reload_conf()')
@@ -129,7 +125,7 @@ test('to an asynchronous standby that lags: what is lost is noticed, never silen
     const incarnation = (await store.head(documentId))?.incarnation
     // Under the new incarnation everything acknowledged is there; what is lost was acknowledged under the old one.
     const now = acknowledged.filter((entry) => entry.incarnation === incarnation)
-    await expectAllThere(store, now)
+    await expectAcknowledged(store, now)
     // Neither an append nor a deletion that means the old one hits the new one.
     const old = { incarnation: acknowledged[0]?.incarnation ?? '' }
     const append = { documentId, entries: sampleEntries(1), ...old }
@@ -155,33 +151,3 @@ test.skipIf(!isLong)(
     expect((await readTexts(store, 'doc')).at(-1)).toBe('later1')
   },
 )
-
-interface Feed {
-  readonly revisions: number[]
-  ended: PolyphonyError | undefined
-}
-
-async function follow(store: DocumentStore, documentId: string): Promise<Feed> {
-  const feed: Feed = { revisions: [], ended: undefined }
-  await store.subscribe?.(
-    documentId,
-    0,
-    (entries) => feed.revisions.push(...entries.map(({ revision }) => revision)),
-    { ended: (reason) => void (feed.ended = reason) },
-  )
-  return feed
-}
-
-async function expectAllThere(
-  store: DocumentStore,
-  acknowledged: readonly AcknowledgedEntry[],
-): Promise<void> {
-  expect(acknowledged.length).toBeGreaterThan(0)
-  for (const documentId of new Set(acknowledged.map((entry) => entry.documentId))) {
-    const texts = await readTexts(store, documentId)
-    const incarnation = (await store.head(documentId))?.incarnation
-    for (const entry of acknowledged)
-      if (entry.documentId === documentId)
-        expect([entry.incarnation, texts[entry.revision - 1]]).toEqual([incarnation, entry.text])
-  }
-}

@@ -1,5 +1,5 @@
 import type { PolyphonyError } from '@polyphony/core'
-import type { DocumentStore, LogEntry } from '@polyphony/storage'
+import type { DocumentStore } from '@polyphony/storage'
 import { openPostgresBus, openPostgresStore, type PostgresStoreOptions } from '@polyphony/storage-postgres'
 import {
   appendTo,
@@ -14,8 +14,9 @@ import {
 } from '@polyphony/storage/testing'
 import {
   AppendLoad,
+  expectAcknowledged,
+  FollowedLog,
   startPostgres,
-  type AcknowledgedEntry,
   type PostgresService,
 } from '@polyphony/test-services'
 import { Client } from 'pg'
@@ -62,7 +63,7 @@ async function connect(url = service.url): Promise<Client> {
 
 test(`killed ${rounds} times under load: nothing acknowledged is lost, followers miss and repeat nothing`, async () => {
   const [writer, reader] = [await open(), await open()]
-  const feeds = await Promise.all(documentIds.map((documentId) => follow(reader, documentId)))
+  const feeds = await Promise.all(documentIds.map((documentId) => FollowedLog.open(reader, documentId)))
   const load = new AppendLoad(writer, documentIds)
   for (let round = 0; round < rounds; round++) {
     await load.progress(30)
@@ -75,21 +76,13 @@ test(`killed ${rounds} times under load: nothing acknowledged is lost, followers
   expect(new Set(load.failures.map((error) => (error as PolyphonyError).code))).toEqual(
     new Set(['store-failed']),
   )
-  await expectAllThere(reader, load.acknowledged)
-  for (const [index, documentId] of documentIds.entries()) {
-    const revision = (await reader.head(documentId))?.revision ?? 0
-    const feed = feeds[index]!
-    await vi.waitFor(() => expect(feed.entries.length).toBe(revision), waitOptions)
-    expect(feed.entries.map((entry) => entry.revision)).toEqual(
-      Array.from({ length: revision }, (_, at) => at + 1),
-    )
-    expect(feed.ended).toBeUndefined()
-  }
+  await expectAcknowledged(reader, load.acknowledged)
+  for (const feed of feeds) await feed.expectWhole()
 })
 
 test('paused under load: appends fail in time, and everything goes on when it is resumed', async () => {
   const store = await open()
-  const feed = await follow(store, 'a')
+  const feed = await FollowedLog.open(store, 'a')
   const load = new AppendLoad(store, documentIds)
   await load.progress(30)
   await service.process.pause()
@@ -98,15 +91,13 @@ test('paused under load: appends fail in time, and everything goes on when it is
   await service.process.resume()
   await load.progress(30)
   await load.stop()
-  await expectAllThere(store, load.acknowledged)
-  const revision = (await store.head('a'))?.revision ?? 0
-  await vi.waitFor(() => expect(feed.entries.at(-1)?.revision).toBe(revision), waitOptions)
-  expect(feed.entries.length).toBe(revision)
+  await expectAcknowledged(store, load.acknowledged)
+  await feed.expectWhole()
 })
 
 test('connections cut under load: those that are there are replaced, and nothing is lost', async () => {
   const store = await open()
-  const feed = await follow(store, 'a')
+  const feed = await FollowedLog.open(store, 'a')
   const load = new AppendLoad(store, documentIds)
   const admin = await connect()
   for (let round = 0; round < 3; round++) {
@@ -117,9 +108,8 @@ test('connections cut under load: those that are there are replaced, and nothing
   }
   await load.progress(30)
   await load.stop()
-  await expectAllThere(store, load.acknowledged)
-  const revision = (await store.head('a'))?.revision ?? 0
-  await vi.waitFor(() => expect(feed.entries.length).toBe(revision), waitOptions)
+  await expectAcknowledged(store, load.acknowledged)
+  await feed.expectWhole()
 })
 
 test('a lock that is held for too long fails the document in time, and no other one', async () => {
@@ -164,7 +154,7 @@ describe('a log that lost its tail', () => {
 
   test('is noticed by who follows it, and goes on as a new incarnation', async () => {
     const store = await open()
-    const feed = await follow(store, 'doc')
+    const feed = await FollowedLog.open(store, 'doc')
     const { incarnation } = await appendTo(store, 'doc', sampleEntries(5, 'kept'))
     await appendTo(store, 'doc', sampleEntries(5, 'lost'))
     await vi.waitFor(() => expect(feed.entries.length).toBe(10), waitOptions)
@@ -238,7 +228,7 @@ test('damaged bytes are found, named, and hurt no other document', async () => {
     code: 'store-corrupt',
     message: expect.stringMatching(/entry 2 of "bad"/),
   })
-  await expect(follow(store, 'bad')).rejects.toMatchObject({ code: 'store-corrupt' })
+  await expect(FollowedLog.open(store, 'bad')).rejects.toMatchObject({ code: 'store-corrupt' })
   expect(await readTexts(store, 'good')).toEqual(['1', '2', '3'])
 })
 
@@ -312,32 +302,3 @@ test('the bus carries messages beyond what a notification holds, whole, and drop
   for (const [index, size] of sizes.entries())
     expect(Buffer.from(heard[index]!).equals(sampleBytes(size, size + 1))).toBe(true)
 })
-
-interface Feed {
-  readonly entries: LogEntry[]
-  ended: PolyphonyError | undefined
-}
-
-async function follow(store: DocumentStore, documentId: string): Promise<Feed> {
-  const feed: Feed = { entries: [], ended: undefined }
-  await store.subscribe?.(documentId, 0, (entries) => feed.entries.push(...entries), {
-    ended: (reason) => {
-      feed.ended = reason
-    },
-  })
-  return feed
-}
-
-async function expectAllThere(
-  store: DocumentStore,
-  acknowledged: readonly AcknowledgedEntry[],
-): Promise<void> {
-  expect(acknowledged.length).toBeGreaterThan(0)
-  for (const documentId of new Set(acknowledged.map((entry) => entry.documentId))) {
-    const texts = await readTexts(store, documentId)
-    const { incarnation } = (await store.head(documentId))!
-    for (const entry of acknowledged)
-      if (entry.documentId === documentId)
-        expect([entry.incarnation, texts[entry.revision - 1]]).toEqual([incarnation, entry.text])
-  }
-}

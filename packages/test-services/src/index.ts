@@ -2,6 +2,7 @@ export { AppendLoad, type AcknowledgedEntry, type LoadedStore } from './append-l
 export { findBinary, requireBinary } from './binaries.ts'
 export { tryEveryRequestFault, type RequestFaultPlace } from './every-request.ts'
 export { openFaultyLink, type FaultyLink, type LinkFault, type RequestFault } from './faulty-link.ts'
+export { expectAcknowledged, FollowedLog } from './followed-log.ts'
 export { findFreePort } from './free-port.ts'
 export { buildForChildren, KilledWriters, type ReadableStore, type WriterStore } from './killed-writer.ts'
 export { numberedState, numberedUpdate } from './numbered-update.ts'
