@@ -1,7 +1,7 @@
 import { compactEvents, type BaseEvent } from '@ag-ui/client'
 import jsonPatch from 'fast-json-patch'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type * as Y from 'yjs'
+import * as Y from 'yjs'
 import {
   clientVersions,
   ignoreStrayRejections,
@@ -255,6 +255,32 @@ describe.each(clientVersions)('official client %s', (version) => {
     await until('its change', () => JSON.stringify(run.agent.state) === '{"step":2}')
     checkChain(run.events, 'plan')
     expect(run.events.filter(({ type }) => type === 'STATE_DELTA')).toHaveLength(1)
+  })
+
+  test('splices of long texts come only to who asks, in a stream that every client accepts', async () => {
+    const editor = openEditor(server.url, 'plan')
+    cleanups.push(() => editor.close())
+    const body = new Y.Text('a line of a long text\n'.repeat(1_000))
+    editor.doc.getMap('state').set('body', body)
+    await synced(editor)
+    const runs = [watch(open('plan'), { polyphony: { splices: true } }), watch(open('plan'))]
+    await until('the snapshots', () => runs.every(({ events }) => events.length > 1))
+    body.insert(10_000, 'here')
+    await until('the change', () =>
+      runs.every((run) => run.events.some(({ type }) => /DELTA|CUSTOM/.test(type))),
+    )
+    const [asked, other] = runs.map(({ events }) => events.filter(({ type }) => /DELTA|CUSTOM/.test(type)))
+    expect(asked).toMatchObject([
+      {
+        type: 'CUSTOM',
+        name: 'polyphony.delta',
+        value: [{ op: 'splice', path: '/body', index: 10_000, remove: 0, insert: 'here' }],
+        metadata: { polyphony: { documentId: 'plan' } },
+      },
+    ])
+    expect(other).toMatchObject([{ type: 'STATE_DELTA', delta: [{ op: 'add', path: '/body' }] }])
+    for (const { events } of runs)
+      await verifyStream([...events, { type: 'RUN_FINISHED', threadId: 't', runId: 'r' }])
   })
 
   test('a document that nobody has written yet can be watched', async () => {
