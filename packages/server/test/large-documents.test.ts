@@ -172,7 +172,7 @@ describe('large documents', timeout, () => {
     expect(room.log.base.clocks.length).toBeGreaterThan(5)
     leave()
     await server.close()
-    const again = await serve({ store })
+    const again = await serve({ store: new MemoryStore({ disk: store.disk }) })
     const joiner = edit(again, 'large')
     await synced(joiner)
     expect(joiner.doc.getMap('state').toJSON()).toEqual(original.getMap('state').toJSON())
