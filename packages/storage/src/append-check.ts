@@ -36,11 +36,14 @@ export function encodeMeta(meta: EntryMeta, documentId?: string): Uint8Array {
   return encodeJson(stringifyMeta(meta, documentId), documentId)
 }
 
-/** `encodeMeta` of each entry; neighbours with equal metas share the bytes. */
+/** `encodeMeta` of each entry; neighbours with equal metas share the bytes, those with the same object at no cost. */
 export function encodeMetas(entries: readonly NewEntry[], documentId?: string): readonly Uint8Array[] {
+  let last: EntryMeta | undefined
   let json: string | undefined
   let bytes: Uint8Array = new Uint8Array()
   return entries.map(({ meta }) => {
+    if (meta === last) return bytes
+    last = meta
     const next = stringifyMeta(meta, documentId)
     if (next !== json) bytes = encodeJson(next, documentId)
     json = next

@@ -59,6 +59,8 @@ class CompressedStore extends StoreWrapper {
   }
 
   override async append(batch: readonly Append[]): Promise<readonly AppendResult[]> {
+    if (batch.every(({ entries }) => entries.every(({ update }) => this.#isStoredAsGiven(update))))
+      return await super.append(batch)
     const isLarge = batch.some(({ entries }) => entries.some(({ update }) => update.length > syncBytesMax))
     return await super.append(
       isLarge ? await this.#encodeSlowly(batch) : batch.map((append) => this.#encode(append)),
@@ -84,6 +86,10 @@ class CompressedStore extends StoreWrapper {
     return followDecoded(subscribe, call, (entries) =>
       Promise.all(entries.map((entry) => decodeEntry(entry, call.documentId))),
     )
+  }
+
+  #isStoredAsGiven(update: Uint8Array): boolean {
+    return update.length < this.#thresholdBytes && kindOf(update) === undefined
   }
 
   #encode(append: Append): Append {

@@ -39,16 +39,23 @@ export class EntrySealer {
     first: Revision,
   ): readonly NewEntry[] {
     const sealed: NewEntry[] = []
+    let meta: EntryMeta = { author: '', committedAtMs: 0 }
+    const push = (entry: NewEntry | undefined, update: Uint8Array): void => {
+      const committedAtMs = entry?.meta.committedAtMs ?? 0
+      // The same object where it can be, which the store encodes once.
+      if (committedAtMs !== meta.committedAtMs) meta = { author: '', committedAtMs }
+      sealed.push({ update, meta })
+    }
     while (sealed.length < entries.length) {
       const start = sealed.length
       const { count, bytes } = nextGroup(entries, metas, start)
       const last = start + count - 1
-      for (let at = start; at < last; at++) sealed.push(stored(entries[at], member))
+      for (let at = start; at < last; at++) push(entries[at], member)
       const value =
         count === 1
           ? this.#single.seal(key, entryPlaintext(entries[start], metas[start]), first + start)
           : this.#group.seal(key, groupPlaintext(entries, metas, start, count, bytes), first + last)
-      sealed.push(stored(entries[last], value))
+      push(entries[last], value)
     }
     return sealed
   }
@@ -138,10 +145,6 @@ function groupPlaintext(
 function metaOf(metas: readonly Uint8Array[], at: number, start: number): Uint8Array {
   const meta = metas[at] ?? empty
   return at > start && meta === metas[at - 1] ? empty : meta
-}
-
-function stored(entry: NewEntry | undefined, update: Uint8Array): NewEntry {
-  return { update, meta: { author: '', committedAtMs: entry?.meta.committedAtMs ?? 0 } }
 }
 
 function room(length: number): Uint8Array {
