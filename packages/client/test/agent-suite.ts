@@ -411,6 +411,17 @@ function writing(): void {
     expect(await stateOf(server, 'plan')).toEqual({ n: 5, theirs: 1 })
   })
 
+  test('a state that is assigned during a run is not lost with the next event', async () => {
+    await put({ n: 0, theirs: 0 })
+    const agent = await bench.watch(address())
+    agent.state = { n: 5, theirs: 0 }
+    await patch([{ op: 'replace', path: '/theirs', value: 1 }])
+    await until('the change of others', () => (agent.state as { theirs: number }).theirs === 1)
+    await agent.flush()
+    expect(agent.state).toEqual({ n: 5, theirs: 1 })
+    expect(await stateOf(server, 'plan')).toEqual({ n: 5, theirs: 1 })
+  })
+
   test('what is set before anything is known overwrites nothing', async () => {
     await put({ n: 7, list: ['theirs'] })
     const agent = bench.agent(address())

@@ -239,6 +239,7 @@ export class PolyphonyAgent extends HttpAgent {
         return this.fetch(this.url, { ...this.requestInit(sent), signal })
       },
       take: (change) => {
+        this.absorb()
         const result = session.take(change)
         // At once, so that state and version belong together whoever asks; subscribers are called in their turn.
         if (result === 'taken') this.show()
