@@ -15,6 +15,7 @@ const groups = [
       'http-api',
       'websocket',
       'ag-ui',
+      'event-reference',
       'authorization',
       'limits',
       'errors',

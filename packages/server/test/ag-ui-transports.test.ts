@@ -1,3 +1,5 @@
+import { get, type IncomingMessage } from 'node:http'
+import { createBrotliDecompress } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   clientVersions,
@@ -118,12 +120,13 @@ describe.each(matrix)('official client $version over $transport', ({ version, tr
     await until('the state after the drop', () => nOf(agent) === 3)
   })
 
-  test('slow: one net delta once it reads again', async () => {
+  // Node's fetch keeps the end of a brotli stream that it was slow to read, until more arrives; see the test below.
+  test.skipIf(transport === 'SSE, br')('slow: one net delta once it reads again', async () => {
     await put({ n: 0, text: '' })
     const watching = run(open())
     await until('the state', () => nOf(watching.agent) === 0)
     proxy.pause()
-    const rounds = 40
+    const rounds = 20
     // Nothing that compression could make small.
     const noise = (): string =>
       Array.from({ length: 20_000 }, () => Math.random().toString(36).slice(2)).join('')
@@ -168,6 +171,34 @@ describe.each(clientVersions)('official client %s, detached', (version) => {
       if (agent.detachActiveRun === undefined) expect(watching.events.at(-1)?.type).toBe('RUN_FINISHED')
     }
   })
+})
+
+test('brotli, slow: everything is sent as soon as the reader reads again', async () => {
+  const server = await startServer({ feed: { pace: fastPace } })
+  cleanups.push(() => server.close())
+  const proxy = await startProxy(server.url)
+  cleanups.push(() => proxy.close())
+  const put = (json: unknown): Promise<unknown> => send('PUT', server.address('plan'), { json })
+  await put({ n: 0, text: '' })
+  const url = server.address('plan', '/events').replace(server.url, proxy.url)
+  const response = await new Promise<IncomingMessage>((resolve) => {
+    get(url, { headers: { 'accept-encoding': 'br' } }, resolve)
+  })
+  expect(response.headers['content-encoding']).toBe('br')
+  let text = ''
+  response.pipe(createBrotliDecompress()).on('data', (piece: Buffer) => (text += piece.toString('latin1')))
+  await until('the state', () => text.includes('STATE_SNAPSHOT'))
+  proxy.pause()
+  const slow = async (): Promise<boolean> =>
+    (await server.metrics.render()).body.includes('polyphony_feed_slow_readers 1')
+  const noise = (): string =>
+    Array.from({ length: 20_000 }, () => Math.random().toString(36).slice(2)).join('')
+  let n = 1
+  while (!(await slow())) await put({ n: n++, text: noise() })
+  await put({ n, text: '' })
+  proxy.resume()
+  // Long before a snapshot would repair what is missing.
+  await until('the last change', () => text.includes(`"value":${n}}`), 20_000)
 })
 
 describe('negotiation', () => {
