@@ -15,6 +15,7 @@ const groups = [
       'http-api',
       'websocket',
       'ag-ui',
+      'messages',
       'event-reference',
       'authorization',
       'limits',
@@ -35,7 +36,7 @@ const groups = [
       'storage-adapter',
     ],
   },
-  { text: 'Parts', pages: ['translator', 'agents-and-stale-patches', 'benchmarks'] },
+  { text: 'Parts', pages: ['translator', 'agents-and-stale-patches', 'large-documents', 'benchmarks'] },
 ]
 
 export default defineConfig({

@@ -60,6 +60,7 @@ describe('configuration', () => {
       site: undefined,
       logLevel: 'info',
       limits: resolveLimits(),
+      agents: {},
     })
     expect(projections('any')).toEqual({})
   })
@@ -106,6 +107,10 @@ describe('configuration', () => {
       logLevel: { text: 'warn', json: 'warn' },
       limits: { text: 'bodyBytesMax=7', json: { bodyBytesMax: 7 } },
       projections: { text: '[{"documents":"a"}]', json: [{ documents: 'a' }] },
+      agents: {
+        text: '{"helper":{"url":"http://a.example/"}}',
+        json: { helper: { url: 'http://a.example/' } },
+      },
     }
     const sentinel = ['--redis-sentinel', 'b.example']
     const sentinelName = ['--redis-sentinel-name', 'other']
@@ -208,6 +213,10 @@ describe('configuration', () => {
     [['--history', 'age=5'], '"age=5" is not NAME=NUMBER; the names are entries, bytes, ageMs.'],
     [['--checkpoint', 'entries'], '"entries" is not NAME=NUMBER; the names are entries, bytes, ageMs.'],
     [['--limit', 'nothingMax=1'], 'there is no limit "nothingMax". Known: frameBytesMax'],
+    [['--agents', '[]'], 'a JSON object'],
+    [['--agents', '{"a":{}}'], 'has no "url"'],
+    [['--agents', '{"a":{"url":"file:///etc/passwd"}}'], '"url" of the agent "a"'],
+    [['--agents', '{"a":{"url":"http://b/","key":1}}'], 'no member "key"'],
     [['--projections', '[{}]'], 'every projection is an object with the member "documents"'],
     [['--projections', '[{"documents":"a","mount":{}}]'], 'no member "mount"'],
     [['--projections', '[{"documents":"a","mounts":{"text":{"kind":"text","name":"t"}}}]'], 'cannot be'],

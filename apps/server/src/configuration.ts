@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { isFixedLimit, limitTable, resolveLimits, type LimitName, type Limits } from '@polyphony/core'
 import { defaultCheckpointPolicy, type CheckpointPolicy } from '@polyphony/server'
+import { parseAgents, type Agents } from './agents.ts'
 import { Expected } from './expected.ts'
 import type { Setting, Settings } from './option-sources.ts'
 import { optionSpec, type OptionName } from './options.ts'
@@ -29,6 +30,7 @@ export interface Configuration {
   readonly logLevel: LogLevel
   readonly limits: Limits
   readonly projections: Projections
+  readonly agents: Agents
 }
 
 /**
@@ -58,6 +60,7 @@ export function parseConfiguration(
     logLevel: parseValue(text('logLevel'), parseLogLevel) ?? 'info',
     limits: parseLimits(settings.limits),
     projections: parseValue(text('projections'), parseProjections) ?? parseProjections('[]'),
+    agents: parseValue(text('agents'), parseAgents) ?? {},
   }
   if (configuration.authSecret === undefined && !isLoopback(configuration.host)) {
     throw new UsageError(

@@ -89,7 +89,7 @@ const numbered: ReadonlySet<OptionName> = new Set(['limits', 'history', 'checkpo
 /** File values as the flags would give them: numbers as text, lists as repeated values, objects as `name=number`. */
 function textsOf(name: OptionName, value: unknown, path: string): string[] {
   const spec = optionSpec(name)
-  if (name === 'projections') return [JSON.stringify(value)]
+  if (name === 'projections' || name === 'agents') return [JSON.stringify(value)]
   const entries =
     numbered.has(name) && isRecord(value)
       ? Object.entries(value).map(([limit, number]) => `${limit}=${String(number)}`)

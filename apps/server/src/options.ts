@@ -248,6 +248,14 @@ export const optionTable = {
     meaning:
       'How documents appear as JSON: a list of {"documents": PATTERN, "mounts": …}, of which the first that fits counts',
   },
+  agents: {
+    flag: 'agents',
+    env: 'POLYPHONY_AGENTS',
+    file: 'agents',
+    value: 'JSON',
+    meaning:
+      'Upstream AG-UI agents by name, as {"helper": {"url": URL, "headers": …, "documents": [PATTERN]}}, which documents can run',
+  },
   config: {
     flag: 'config',
     env: 'POLYPHONY_CONFIG',

@@ -22,6 +22,7 @@ export async function startServer(configuration: Configuration, log: Logger): Pr
     limits,
     checkpoints,
     site,
+    agents,
   } = configuration
   const authorize = authSecret === undefined ? undefined : jwtAuthorizer({ secret: authSecret })
   try {
@@ -38,6 +39,7 @@ export async function startServer(configuration: Configuration, log: Logger): Pr
         limits,
         checkpoints,
         site,
+        agents,
         authorize,
         logger: log,
       }

@@ -145,10 +145,7 @@ describe.each(clientVersions)('called by the official client %s', (version) => {
     expect(request.headers.authorization).toBe('Bearer secret-of-the-agent')
 
     // The frontend ran the tool; its answer comes with the next run.
-    agent.messages = [
-      ...agent.messages,
-      { id: 'yes', role: 'tool', toolCallId: 'c1', content: 'ok' } as Message,
-    ]
+    agent.messages = [...agent.messages, { id: 'yes', role: 'tool', toolCallId: 'c1', content: 'ok' }]
     await begin('run-2')
     await until('the call to be answered', () =>
       storedIn(setting).some(({ toolCalls }) => toolCalls?.[0]?.status === 'result'),
