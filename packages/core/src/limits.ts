@@ -38,14 +38,14 @@ export const limitTable = {
   checkpointMemoryBytesMax: {
     default: 512 << 20,
     unit: 'bytes',
-    error: 'document-too-large',
+    error: 'store-failed',
     meaning:
       'Checkpoints of all open documents that stay in memory; beyond, the least used are read again when needed',
   },
   compactionMemoryBytesMax: {
     default: 4 * 2 ** 30,
     unit: 'bytes',
-    error: 'document-too-large',
+    error: 'internal',
     meaning: 'Memory of the thread that makes checkpoints; a document that needs more keeps its log as it is',
   },
   patchOperationsMax: {

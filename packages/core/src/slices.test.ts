@@ -14,7 +14,7 @@ describe('slices', () => {
   test('what is short is done at once', () => {
     let result: string | undefined
     startSlices(
-      steps(7, 1_000, () => undefined),
+      steps(3, 1_000, () => undefined),
       new Turns(systemClock),
       {
         done: (value) => (result = value),
@@ -29,7 +29,7 @@ describe('slices', () => {
     const order: string[] = []
     const work = (name: string) =>
       inSlices(
-        steps(30, 1_000, (step) => step % 8 === 0 && order.push(name)),
+        steps(15, 1_000, (step) => step % 4 === 0 && order.push(name)),
         turns,
       )
     const both = Promise.all([work('a'), work('b')])

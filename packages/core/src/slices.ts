@@ -4,7 +4,7 @@ import type { Clock } from './clock.ts'
 export type SlicedWork<T> = Generator<number, T, undefined>
 
 /** What may go on at a stretch. */
-const sliceUsMax = 8_000
+const sliceUsMax = 4_000
 
 /** Turns of the event loop for work that would take long at a stretch: one task gets one, in the order of asking. */
 export class Turns {
