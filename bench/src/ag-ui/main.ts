@@ -1,7 +1,11 @@
+import { benchPatches } from './patches.ts'
 import { benchSnapshots } from './snapshots.ts'
+import { benchWatchers } from './watchers.ts'
 
 /** Everything of `bench:ag-ui`, by the name of its sub-command. */
 const commands: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  watchers: benchWatchers,
+  patches: benchPatches,
   snapshots: benchSnapshots,
 }
 

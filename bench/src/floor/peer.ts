@@ -14,6 +14,7 @@ export const peerNames = [
   'polyphony',
   'polyphony-nofsync',
   'polyphony-memory',
+  'sse-relay',
 ] as const
 export type PeerName = (typeof peerNames)[number]
 
@@ -28,13 +29,18 @@ export interface Peer {
 const require = createRequire(import.meta.url)
 const cli = fileURLToPath(new URL('../../../apps/server/dist/cli.js', import.meta.url))
 const relay = fileURLToPath(new URL('./relay.js', import.meta.url))
+const sseRelay = fileURLToPath(new URL('../ag-ui/sse-relay.js', import.meta.url))
 
-/** Starts a peer as a process of its own, on the first CPU, with a fresh data directory, and waits until it listens. */
-export async function startPeer(name: PeerName): Promise<Peer> {
+/**
+ * Starts a peer as a process of its own, on the first CPU, with a fresh data directory, and waits until it listens.
+ *
+ * @param more further arguments of its command
+ */
+export async function startPeer(name: PeerName, more: readonly string[] = []): Promise<Peer> {
   const port = await freePort()
   const directory = await mkdtemp(join(tmpdir(), 'polyphony-bench-'))
   const { command, env, path } = launch(name, port, directory)
-  const child = spawn('taskset', ['-c', '0', process.execPath, ...command], {
+  const child = spawn('taskset', ['-c', '0', process.execPath, ...command, ...more], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'inherit'],
   })
@@ -86,6 +92,8 @@ function launch(
       return { command: polyphony(`level:${directory}`, '--fsync', 'off'), env: {}, path: '/sync/' }
     case 'polyphony-memory':
       return { command: polyphony('memory:'), env: {}, path: '/sync/' }
+    case 'sse-relay':
+      return { command: [sseRelay, `${port}`], env: {}, path: '/' }
   }
 }
 
