@@ -66,9 +66,11 @@ export class LocalLog {
   #recorded = 0
   #durable = 0
   #flushing = false
+  /** The batch under way. */
+  #run: Promise<void> = Promise.resolve()
   #closed = false
   #error: PolyphonyError | undefined
-  #given = false
+  #gaveUp = false
   #cancelRetry = (): void => undefined
   #entriesAbove = 0
   #bytesAbove = 0
@@ -82,7 +84,7 @@ export class LocalLog {
 
   /** Whether everything that was recorded is durable. */
   get isSaved(): boolean {
-    return this.#durable === this.#recorded && !this.#given
+    return this.#durable === this.#recorded && !this.#gaveUp
   }
 
   /** Why records wait, or, with `hasGivenUp`, why they are kept in memory only. */
@@ -92,7 +94,7 @@ export class LocalLog {
 
   /** Whether the store cannot recover by itself. */
   get hasGivenUp(): boolean {
-    return this.#given
+    return this.#gaveUp
   }
 
   /**
@@ -120,7 +122,7 @@ export class LocalLog {
   record(kind: RecordKind, update: Uint8Array = nothing): void {
     if (this.#closed) return
     this.#recorded++
-    if (this.#given) return
+    if (this.#gaveUp) return
     const last = this.#queue.at(-1)
     if (last?.kind === kind && kind !== 'confirmed') last.updates.push(update)
     else this.#queue.push({ kind, updates: [update] })
@@ -133,12 +135,6 @@ export class LocalLog {
     else this.#waiting.push({ position: this.#recorded, task })
   }
 
-  /** Tries a store again that has failed, now. */
-  retry(): void {
-    this.#cancelRetry()
-    this.#start()
-  }
-
   /** Waits for the batch under way, and writes what still waits unless the store fails. */
   async close(): Promise<void> {
     if (this.#closed) return
@@ -148,10 +144,8 @@ export class LocalLog {
     if (this.#queue.length > 0 && this.#error === undefined) await this.#append()
   }
 
-  #run: Promise<void> = Promise.resolve()
-
   #start(): void {
-    if (this.#flushing || this.#given || this.#closed || this.#queue.length === 0) return
+    if (this.#flushing || this.#gaveUp || this.#closed || this.#queue.length === 0) return
     this.#flushing = true
     this.#run = this.#flush().finally(() => {
       this.#flushing = false
@@ -163,7 +157,7 @@ export class LocalLog {
   async #flush(): Promise<void> {
     // What is recorded in the same task goes into the same batch.
     await Promise.resolve()
-    while (this.#queue.length > 0 && !this.#given) {
+    while (this.#queue.length > 0 && !this.#gaveUp) {
       if (!(await this.#append())) return
       if (this.#entriesAbove >= this.#checkpointEntries || this.#bytesAbove >= this.#checkpointBytes)
         await this.#checkpoint()
@@ -187,12 +181,12 @@ export class LocalLog {
     for (const { update } of entries) this.#count(update)
     this.#backoff.reset()
     this.#durable = upTo
-    const isNew = this.#error !== undefined
+    const recovered = this.#error !== undefined
     this.#error = undefined
     const due = this.#waiting.filter(({ position }) => position <= upTo)
     this.#waiting = this.#waiting.filter(({ position }) => position > upTo)
     for (const { task } of due) task()
-    if (isNew) this.#options.logger.info({ documentId }, 'the local store works again')
+    if (recovered) this.#options.logger.info({ documentId }, 'the local store works again')
     this.#options.changed()
     return true
   }
@@ -223,7 +217,7 @@ export class LocalLog {
   }
 
   #giveUp(error: PolyphonyError): void {
-    this.#given = true
+    this.#gaveUp = true
     this.#error = error
     this.#queue = []
     this.#options.logger.error(

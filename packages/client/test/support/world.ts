@@ -47,7 +47,7 @@ export class World {
   readonly lies: string[] = []
   /** Edits that must be there in the end. */
   readonly promised = new Set<string>()
-  readonly counts = { edits: 0, saved: 0, savedLocally: 0, kills: 0, takeovers: 0 }
+  readonly counts = { edits: 0, saved: 0, savedLocally: 0, kills: 0 }
   #editCount = 0
 
   async start(): Promise<this> {
