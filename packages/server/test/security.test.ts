@@ -289,7 +289,7 @@ describe('requests of every wrong kind', () => {
     ['a name of Object', 404, 'route-not-found', 'GET', '/v1/documents/a/constructor'],
     ['a slash too many', 404, 'route-not-found', 'GET', '/v1/documents/'],
     ['a wrong method', 405, 'method-not-allowed', 'POST', '/v1/documents/a'],
-    ['a wrong method on a feed', 405, 'method-not-allowed', 'GET', '/v1/documents/a/ag-ui'],
+    ['a wrong method on a feed', 405, 'method-not-allowed', 'PUT', '/v1/documents/a/ag-ui'],
     ['a wrong method for health', 405, 'method-not-allowed', 'POST', '/healthz'],
     ['a missing document', 404, 'document-not-found', 'GET', '/v1/documents/a'],
     ['broken percent-encoding', 400, 'invalid-document-id', 'GET', '/v1/documents/%E0%A4%A'],
