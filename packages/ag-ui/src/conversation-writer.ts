@@ -4,6 +4,7 @@ import { jsonEquals, type JsonValue } from '@polyphony/translator'
 import * as Y from 'yjs'
 import { messageMembers, messagesRoot, type MessageStatus, type ToolCallStatus } from './conversation.ts'
 import type { MessageEdit } from './message-edit.ts'
+import { wellFormed } from './well-formed.ts'
 
 /** How a message came about; written beside what AG-UI knows of it. */
 export interface MessageOrigin {
@@ -216,7 +217,7 @@ function createMessage(message: Message, status: MessageStatus, origin: MessageO
 
 /** Text that people can type into; an activity with one entry per member, so that changing one leaves the others. */
 function createContent(role: Message['role'], content: unknown): unknown {
-  if (typeof content === 'string') return new Y.Text(content)
+  if (typeof content === 'string') return new Y.Text(wellFormed(content))
   if (role === 'activity' && typeof content === 'object' && content !== null)
     return new Y.Map(Object.entries(content))
   return content
@@ -226,7 +227,7 @@ function createCall(call: ToolCall, status: ToolCallStatus): Y.Map<unknown> {
   const map = new Y.Map<unknown>([
     ['id', call.id],
     ['name', call.function.name],
-    ['arguments', new Y.Text(call.function.arguments)],
+    ['arguments', new Y.Text(wellFormed(call.function.arguments))],
     ['status', status],
   ])
   if (call.encryptedValue !== undefined) map.set('encryptedValue', call.encryptedValue)
@@ -261,7 +262,8 @@ function changeMembers(map: Y.Map<unknown>, from: unknown, to: unknown): void {
 }
 
 /** What others typed stays when the author only went on writing; when it wrote something else, that is what stands. */
-function changeText(text: Y.Text, from: unknown, to: string): void {
+function changeText(text: Y.Text, from: unknown, next: string): void {
+  const to = wellFormed(next)
   const now = text.toJSON()
   if (now === to) return
   if (typeof from === 'string' && from !== '' && to.startsWith(from)) {

@@ -15,6 +15,7 @@ import { jsonEquals, type JsonValue } from '@polyphony/translator'
 import { activityScope, patchObject, type ActivityScope } from './activity.ts'
 import type { MessageEdit } from './message-edit.ts'
 import { checkLength } from './message-limits.ts'
+import { CharacterJoiner } from './well-formed.ts'
 
 /**
  * What an agent's events do to messages. Keeps the messages as the agent has them, by the rules of the official client,
@@ -27,6 +28,7 @@ import { checkLength } from './message-limits.ts'
 export class MessageFold {
   #messages: Message[]
   readonly #openTexts = new Set<string>()
+  readonly #joiner = new CharacterJoiner()
   readonly #openCalls = new Set<string>()
   /** Calls of this run that nobody has answered. */
   readonly #unanswered = new Set<string>()
@@ -161,9 +163,10 @@ export class MessageFold {
     return [{ type: 'add', message, status: 'streaming', place: 'end' }]
   }
 
-  #append(id: string, delta: string, metadata: Metadata | undefined): MessageEdit[] {
+  #append(id: string, piece: string, metadata: Metadata | undefined): MessageEdit[] {
     const message = this.#find(id)
     if (message === undefined || message.role === 'activity') return []
+    const delta = this.#joiner.next(`text:${id}`, piece)
     const before = typeof message.content === 'string' ? message.content : ''
     checkLength(before.length + delta.length, id, this.#limits)
     const grown = { ...message, content: before + delta } as Message
@@ -173,6 +176,7 @@ export class MessageFold {
 
   #end(id: string, metadata: Metadata | undefined): MessageEdit[] {
     this.#openTexts.delete(id)
+    this.#joiner.end(`text:${id}`)
     const message = this.#find(id)
     if (message === undefined || message.role === 'activity') return []
     return [...this.#withMetadata(message, metadata), { type: 'status', id, status: 'complete' }]
@@ -241,10 +245,11 @@ export class MessageFold {
     return [{ type: 'call-change', from: call, to }]
   }
 
-  #changeCall(id: string, metadata: Metadata | undefined, delta: string): MessageEdit[] {
+  #changeCall(id: string, metadata: Metadata | undefined, piece: string): MessageEdit[] {
     const known = this.#findCall(id)
     if (known === undefined) return []
     const { call } = known
+    const delta = this.#joiner.next(`call:${id}`, piece)
     checkLength(call.function.arguments.length + delta.length, id, this.#limits)
     const grown = { ...call, function: { ...call.function, arguments: call.function.arguments + delta } }
     this.#replaceCall(id, grown)
@@ -255,6 +260,7 @@ export class MessageFold {
 
   #endCall(id: string, metadata: Metadata | undefined): MessageEdit[] {
     this.#openCalls.delete(id)
+    this.#joiner.end(`call:${id}`)
     const known = this.#findCall(id)
     if (known === undefined) return []
     const edits = metadata === undefined ? [] : this.#replaceCall(id, withMetadata(known.call, metadata))
