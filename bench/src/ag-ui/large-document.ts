@@ -1,4 +1,4 @@
-import { compact } from '@polyphony/server'
+import { statePieces } from '@polyphony/server'
 import { encodeUpdateSeries } from '@polyphony/storage'
 import { openLevelStore } from '@polyphony/storage-level'
 import * as Y from 'yjs'
@@ -20,7 +20,8 @@ export async function storeLargeDocument(
     for (let index = 0; index < members; index++)
       state.set(`member-${String(index).padStart(7, '0')}`, textOf(index, length))
   })
-  const { pieces, stateVector } = compact([Y.encodeStateAsUpdate(doc)])
+  const pieces = [...statePieces(doc)]
+  const stateVector = Y.encodeStateVector(doc)
   doc.destroy()
   const store = await openLevelStore(directory)
   const [first] = pieces

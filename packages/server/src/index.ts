@@ -8,7 +8,6 @@ export {
   type Principal,
 } from './authorization.ts'
 export { defaultCheckpointPolicy, type CheckpointPolicy } from './checkpointer.ts'
-export { compact, type CompactedState } from './compaction.ts'
 export { compileDocumentGlob } from './document-glob.ts'
 export type { Authorship, DocumentHandle, Documents, EditOptions, EditOutcome } from './document-handle.ts'
 export { jwtAuthorizer } from './jwt.ts'
@@ -17,3 +16,4 @@ export { createMetrics, type Metrics } from './metrics.ts'
 export type { PointerScope } from './pointer-scope.ts'
 export { createPolyphonyServer, type PolyphonyServer, type PolyphonyServerOptions } from './server.ts'
 export { readGrants, type Grant } from './token-grants.ts'
+export { statePieces, type StatePiece } from './state-pieces.ts'

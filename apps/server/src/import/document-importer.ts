@@ -6,7 +6,8 @@ import {
   type ErrorCode,
   type Limits,
 } from '@polyphony/core'
-import { splitChunks, type DocumentStore } from '@polyphony/storage'
+import { statePieces } from '@polyphony/server'
+import { encodeUpdateSeries, type DocumentStore } from '@polyphony/storage'
 import { jsonEquals, toJson, type JsonValue, type LayoutOptions } from '@polyphony/translator'
 import * as Y from 'yjs'
 import { integratedState, relationOf, type IntegratedState } from './integrated-state.ts'
@@ -152,7 +153,7 @@ export class DocumentImporter {
       revision: last,
       incarnation,
       stateVector,
-      state: streamed(update),
+      state: encodeUpdateSeries([...statePieces(doc)].map((piece) => piece.update)),
     })
   }
 
@@ -189,9 +190,4 @@ function looksEqual(
   { state, json, layout }: Pick<ImportedDocument, 'state' | 'json' | 'layout'>,
 ): boolean {
   return jsonEquals(toJson(doc, layout), json ?? toJson(state.doc, layout))
-}
-
-// oxlint-disable-next-line typescript/require-await -- the contract streams; these bytes happen to be in memory
-async function* streamed(state: Uint8Array): AsyncIterable<Uint8Array> {
-  yield* splitChunks(state)
 }

@@ -1,5 +1,5 @@
 import { PolyphonyError } from '@polyphony/core'
-import { isCheckpoint, joinBytes, type DocumentStore, type Head } from '@polyphony/storage'
+import { decodeUpdateSeries, isCheckpoint, type DocumentStore, type Head } from '@polyphony/storage'
 import { Doc, applyUpdate } from 'yjs'
 
 /** A document as the store has it. */
@@ -24,19 +24,14 @@ export async function readStoredDocument(
   let revision = 0
   for await (const item of store.read(documentId)) {
     revision = item.revision
-    updates.push(isCheckpoint(item) ? await collect(item.state) : item.update)
+    if (!isCheckpoint(item)) updates.push(item.update)
+    else for await (const update of decodeUpdateSeries(item.state, documentId)) updates.push(update)
   }
   const doc = new Doc()
   doc.transact(() => {
     for (const update of updates) applyUpdate(doc, update)
   })
   return { doc, revision, incarnation: head.incarnation }
-}
-
-async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const parts: Uint8Array[] = []
-  for await (const chunk of chunks) parts.push(chunk)
-  return joinBytes(parts)
 }
 
 function assertAlive(documentId: string, { tombstone }: Head): void {
