@@ -202,7 +202,7 @@ function large(document: TestDocument): void {
 }
 
 test('a snapshot shows one version, whatever is edited while it is made, and what changed follows', async () => {
-  const { document, clock, feed, edit } = setup({ frameBytesMax: 100_000 })
+  const { document, clock, feed, edit } = setup({ frameBytesMax: 20_000 })
   large(document)
   const reader = new TestReader()
   const other = new TestReader()
@@ -259,7 +259,7 @@ test('a large snapshot serves later readers too, with what changed since', async
 })
 
 test('a snapshot whose version is no longer retained is begun anew', async () => {
-  const { document, clock, feed } = setup({ frameBytesMax: 100_000 })
+  const { document, clock, feed } = setup({ frameBytesMax: 20_000 })
   large(document)
   const reader = new TestReader()
   feed.subscribe(reader)
