@@ -1,16 +1,21 @@
 import { isPolyphonyError, type PolyphonyError, type Random } from '@polyphony/core'
 import { Cluster } from 'ioredis'
 import {
+  chunkBytesMax,
   encodeEntry,
   encodeMeta,
   refuseAppend,
   refuseAppendAt,
+  splitChunks,
   tailLost,
   type Append,
   type AppendResult,
+  type ChunkReference,
   type LogFollower,
   type LogPositions,
+  type NewEntry,
 } from '@polyphony/storage'
+import { RedisChunks } from './redis-chunks.ts'
 import {
   refused,
   runScripts,
@@ -43,11 +48,13 @@ export class RedisAppender {
   readonly #options: RedisAppenderOptions
   /** Marks of the batches under way: their notifications need no read, as the replies bring the entries. */
   readonly #marks = new Set<string>()
+  readonly #chunks: RedisChunks
   #replicasMissing = false
   #refusal: PolyphonyError | undefined
 
   constructor(options: RedisAppenderOptions) {
     this.#options = options
+    this.#chunks = new RedisChunks(options.clients.bulk)
   }
 
   /** Refuses every append from now on, or none. */
@@ -77,15 +84,59 @@ export class RedisAppender {
     const small = accepted.filter((append) => sizeOf(append) <= smallBytesMax)
     const large = accepted.filter((append) => sizeOf(append) > smallBytesMax)
     const { appends, bulk } = this.#options.clients
-    await Promise.all([this.#write(appends, small, results), this.#write(bulk, large, results)])
+    await Promise.all([
+      this.#write(appends, small.map(withoutChunks), results),
+      this.#writeLarge(bulk, large, results),
+    ])
     return batch.map(
       (append) => results.get(append) ?? { ok: false, error: refused('The append has no result.') },
     )
   }
 
-  async #write(
+  /** Large updates are written in chunks before the append that refers to them. */
+  async #writeLarge(
     client: RedisClient,
     appends: readonly Append[],
+    results: Map<Append, AppendResult>,
+  ): Promise<void> {
+    const staged: StagedAppend[] = []
+    for (const append of appends) {
+      try {
+        staged.push(await this.#stage(append))
+      } catch (error) {
+        results.set(append, failed(append.documentId)(error))
+      }
+    }
+    await this.#write(client, staged, results)
+    // What is not known to be written may be; then nothing must go. It vanishes by itself if it is not.
+    for (const { append, large } of staged) {
+      const result = results.get(append)
+      if (result?.ok === false && result.error.code !== 'store-failed') await this.#discard(append, large)
+    }
+  }
+
+  async #stage(append: Append): Promise<StagedAppend> {
+    const { documentId, entries } = append
+    const { keys, random } = this.#options
+    const { largePrefix } = keys.document(documentId)
+    const large = new Map<NewEntry, ChunkReference>()
+    for (const entry of entries) {
+      if (entry.update.length <= chunkBytesMax) continue
+      const set = random.hex(8)
+      const place = { documentId, set, key: largePrefix + set }
+      large.set(entry, await this.#chunks.stage(place, splitChunks(entry.update)))
+    }
+    return { append, large }
+  }
+
+  async #discard({ documentId }: Append, large: StagedAppend['large']): Promise<void> {
+    const { largePrefix } = this.#options.keys.document(documentId)
+    await this.#chunks.discard([...large.values()].map(({ set }) => largePrefix + set))
+  }
+
+  async #write(
+    client: RedisClient,
+    appends: readonly StagedAppend[],
     results: Map<Append, AppendResult>,
   ): Promise<void> {
     if (appends.length === 0) return
@@ -95,17 +146,19 @@ export class RedisAppender {
       await this.#assertReplicas(client)
       await this.#options.index.add(
         client,
-        appends.map(({ documentId }) => documentId),
+        appends.map(({ append }) => append.documentId),
       )
       const outcomes = await this.#run(client, appends, mark)
-      for (const [index, append] of appends.entries())
+      for (const [index, staged] of appends.entries()) {
+        const { append } = staged
         results.set(
           append,
-          await this.#settle(client, append, mark, outcomes[index]).catch(failed(append.documentId)),
+          await this.#settle(client, staged, mark, outcomes[index]).catch(failed(append.documentId)),
         )
+      }
     } catch (cause) {
       const error = isPolyphonyError(cause) ? cause : storeFailed(cause)
-      for (const append of appends) if (!results.has(append)) results.set(append, { ok: false, error })
+      for (const { append } of appends) if (!results.has(append)) results.set(append, { ok: false, error })
     } finally {
       this.#marks.delete(mark)
     }
@@ -114,26 +167,26 @@ export class RedisAppender {
   /** Runs the scripts and, if asked for, waits for the replicas. */
   async #run(
     client: RedisClient,
-    appends: readonly Append[],
+    appends: readonly StagedAppend[],
     mark: string,
   ): Promise<readonly ScriptOutcome[]> {
     const settled = await runScripts(
       client,
-      appends.map((append) => this.#call(append, mark)),
+      appends.map((staged) => this.#call(staged, mark)),
     )
     if (this.#options.waitReplicas === undefined || (await this.#wait(client))) return settled
     const error = this.#replicasError()
     return settled.map((outcome) => ('error' in outcome ? outcome : { error }))
   }
 
-  #call(append: Append, mark: string): ScriptCall {
+  #call({ append, large }: StagedAppend, mark: string): ScriptCall {
     const { documentId, entries, expect, incarnation } = append
     const { keys, positions, random } = this.#options
-    const { head, log, channel } = keys.document(documentId)
+    const { head, log, larges, largePrefix, channel } = keys.document(documentId)
     const context = Buffer.from(documentId)
     return {
       script: appendScript,
-      keys: [head, log],
+      keys: [head, log, larges],
       args: [
         incarnation ?? '',
         expect === undefined ? '' : String(expect),
@@ -141,23 +194,28 @@ export class RedisAppender {
         channel,
         mark,
         ...seenArguments(positions.find(documentId)),
-        ...entries.flatMap(({ update, meta }) => [
-          String(update.length),
+        largePrefix,
+        ...entries.flatMap((entry) => {
+          const { update, meta } = entry
+          const chunks = large.get(entry)
           // The offset is known to the script only, and kept beside the record.
-          encodeEntry({ meta: encodeMeta(meta), offset: 0, update }, context),
-        ]),
+          const stored = { meta: encodeMeta(meta), offset: 0, update: chunks ?? update }
+          const record = encodeEntry(stored, context)
+          return [String(update.length), record, chunks?.set ?? '', String(chunks?.count ?? 0)]
+        }),
       ],
     }
   }
 
   async #settle(
     client: RedisClient,
-    append: Append,
+    staged: StagedAppend,
     mark: string,
     outcome: ScriptOutcome | undefined,
     isRetry = false,
   ): Promise<AppendResult> {
     const { positions, follower, renew } = this.#options
+    const { append } = staged
     const { documentId, entries } = append
     if (outcome === undefined || 'error' in outcome) {
       // It may have been written all the same.
@@ -167,6 +225,8 @@ export class RedisAppender {
     }
     const reply = parts(outcome.reply)
     const status = text(reply[0])
+    if (status === 'lost')
+      return { ok: false, error: refused(`The chunks of the append to "${documentId}" were lost.`) }
     const incarnation = text(reply[1])
     if (status === 'ok') {
       const [first, last] = [number(reply[2]), number(reply[3])]
@@ -188,8 +248,8 @@ export class RedisAppender {
           ok: false,
           error: tailLost(documentId, append.incarnation ?? incarnation),
         }
-      const [again] = await this.#run(client, [append], mark)
-      return this.#settle(client, append, mark, again, true)
+      const [again] = await this.#run(client, [staged], mark)
+      return this.#settle(client, staged, mark, again, true)
     }
     if (append.incarnation !== undefined && append.incarnation === text(reply[4]))
       return { ok: false, error: tailLost(documentId, append.incarnation) }
@@ -221,6 +281,18 @@ export class RedisAppender {
     const { count, timeoutMs } = this.#options.waitReplicas ?? { count: 0, timeoutMs: 0 }
     return refused(`Fewer than ${count} replicas of Redis had the append after ${timeoutMs} ms.`)
   }
+}
+
+/** An append whose large updates are in Redis already. */
+interface StagedAppend {
+  readonly append: Append
+  readonly large: ReadonlyMap<NewEntry, ChunkReference>
+}
+
+const noChunks: StagedAppend['large'] = new Map()
+
+function withoutChunks(append: Append): StagedAppend {
+  return { append, large: noChunks }
 }
 
 function sizeOf({ entries }: Append): number {

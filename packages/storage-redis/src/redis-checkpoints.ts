@@ -1,16 +1,17 @@
 import { PolyphonyError, type Clock, type Logger, type Random } from '@polyphony/core'
 import {
   encodeCheckpoint,
-  encodeChunk,
   rechunk,
   refuseCheckpointAt,
   retentionCut,
+  updateBytes,
   type Checkpoint,
   type RetentionPolicy,
 } from '@polyphony/storage'
+import { RedisChunks, replacedChunksMs } from './redis-chunks.ts'
 import { runScript, type RedisClient } from './redis-connection.ts'
 import type { RedisKeys } from './redis-keys.ts'
-import { chunkContext, type RedisReader } from './redis-reader.ts'
+import type { RedisReader } from './redis-reader.ts'
 import { describedHead, parts, storeFailed, text } from './redis-reply.ts'
 import { checkpointScript, trimScript } from './redis-scripts.ts'
 
@@ -24,17 +25,14 @@ export interface RedisCheckpointsOptions {
   readonly logger: Logger
 }
 
-/** How long the chunks of a checkpoint outlive it, for those who are reading them. */
-export const replacedStateMs = 60_000
-/** Chunks that are being written vanish after this long without another one: their writer is gone. */
-const stagedStateMs = 600_000
-
 /** Writes checkpoints, and removes what they cover. */
 export class RedisCheckpoints {
   readonly #options: RedisCheckpointsOptions
+  readonly #chunks: RedisChunks
 
   constructor(options: RedisCheckpointsOptions) {
     this.#options = options
+    this.#chunks = new RedisChunks(options.client)
   }
 
   /** As `DocumentStore.checkpoint`. Gives the task of removing covered entries, which never rejects; or nothing to do. */
@@ -54,51 +52,18 @@ export class RedisCheckpoints {
         { documentId },
       )
     }
-    const endOffset = covered.offset + covered.entry.update.length
+    const endOffset = covered.offset + updateBytes(covered)
     const set = random.hex(8)
     const key = keys.document(documentId).statePrefix + set
-    const chunks = { set, ...(await this.#stage(documentId, key, set, checkpoint.state)) }
+    const chunks = await this.#chunks.stage({ documentId, set, key }, rechunk(checkpoint.state))
     const record = encodeCheckpoint(
       { revision, endOffset, chunks, stateVector: checkpoint.stateVector },
       Buffer.from(documentId),
     )
-    await this.#put(documentId, key, 'record', record)
+    await this.#chunks.put({ documentId, key }, 'record', record)
     const incarnation = checkpoint.incarnation ?? head.incarnation
     const kept = await this.#commit(documentId, { revision, incarnation, chunks, endOffset })
     return kept ? () => this.#trim(documentId, incarnation, { revision, endOffset }) : undefined
-  }
-
-  async #stage(
-    documentId: string,
-    key: string,
-    set: string,
-    state: AsyncIterable<Uint8Array>,
-  ): Promise<{ readonly count: number; readonly bytes: number }> {
-    let count = 0
-    let bytes = 0
-    for await (const chunk of rechunk(state)) {
-      await this.#put(
-        documentId,
-        key,
-        String(count),
-        encodeChunk(chunk, chunkContext(documentId, set, count)),
-      )
-      count++
-      bytes += chunk.length
-    }
-    return { count, bytes }
-  }
-
-  async #put(documentId: string, key: string, field: string, value: Uint8Array): Promise<void> {
-    const { client } = this.#options
-    try {
-      await Promise.all([
-        client.hset(key, field, Buffer.from(value.buffer, value.byteOffset, value.length)),
-        client.pexpire(key, stagedStateMs),
-      ])
-    } catch (cause) {
-      throw storeFailed(cause, documentId)
-    }
   }
 
   /** Makes the staged chunks the checkpoint; false if there is a newer one by now. */
@@ -117,7 +82,7 @@ export class RedisCheckpoints {
     const reply = await this.#run(documentId, {
       script: checkpointScript,
       keys: [head, statePrefix + chunks.set],
-      args: [String(revision), incarnation, chunks.set, ...numbers, statePrefix, String(replacedStateMs)],
+      args: [String(revision), incarnation, chunks.set, ...numbers, statePrefix, String(replacedChunksMs)],
     })
     const status = text(reply[0])
     if (status === 'refused') {
@@ -148,14 +113,14 @@ export class RedisCheckpoints {
         const found = await reader.entryAt(documentId, revision)
         if (found === undefined)
           throw new PolyphonyError('store-failed', `Revision ${revision} is gone.`, { documentId })
-        return { committedAtMs: found.entry.meta.committedAtMs, offset: found.offset }
+        return { committedAtMs: found.meta.committedAtMs, offset: found.offset }
       })
       if (cut < head.first) return
-      const { head: headKey, log } = keys.document(documentId)
+      const { head: headKey, log, larges, largePrefix } = keys.document(documentId)
       await this.#run(documentId, {
         script: trimScript,
-        keys: [headKey, log],
-        args: [incarnation, String(cut)],
+        keys: [headKey, log, larges],
+        args: [incarnation, String(cut), largePrefix, String(replacedChunksMs)],
       })
     } catch (error) {
       // The next checkpoint does it.

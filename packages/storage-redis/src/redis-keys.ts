@@ -3,8 +3,10 @@
  * scripts may use them together.
  *
  *   {prefix}:{<id>}:head        hash    incarnation, revision, end, first, mark, deletedAtMs, checkpoint…
- *   {prefix}:{<id>}:log         stream  id `revision-0`: m(ark), o(ffset), e(ntry)
+ *   {prefix}:{<id>}:log         stream  id `revision-0`: m(ark), o(ffset), e(ntry), and of a large one l(ength)
  *   {prefix}:{<id>}:state:<set> hash    the chunks of a checkpoint by number, and its record as `record`
+ *   {prefix}:{<id>}:large:<set> hash    the chunks of a large entry by number
+ *   {prefix}:{<id>}:larges      sorted set of these sets by revision
  *   {prefix}:{<id>}:changed     channel
  *   {prefix}:{ids-<n>}          sorted set of document ids, all with score 0
  */
@@ -13,6 +15,9 @@ export interface DocumentKeys {
   readonly log: string
   /** The key of a checkpoint's chunks is this and the name of the set. */
   readonly statePrefix: string
+  /** The key of a large entry's chunks is this and the name of the set. */
+  readonly largePrefix: string
+  readonly larges: string
   readonly channel: string
 }
 
@@ -31,7 +36,14 @@ export class RedisKeys {
 
   document(documentId: string): DocumentKeys {
     const base = `${this.#prefix}:{${escapeTag(documentId)}}:`
-    return { head: `${base}head`, log: `${base}log`, statePrefix: `${base}state:`, channel: `${base}changed` }
+    return {
+      head: `${base}head`,
+      log: `${base}log`,
+      statePrefix: `${base}state:`,
+      largePrefix: `${base}large:`,
+      larges: `${base}larges`,
+      channel: `${base}changed`,
+    }
   }
 
   /** The sorted set with this number. */

@@ -1,20 +1,22 @@
-import { isPolyphonyError, PolyphonyError } from '@polyphony/core'
+import { isPolyphonyError, type PolyphonyError } from '@polyphony/core'
 import {
   decodeCheckpoint,
-  decodeChunk,
   decodeEntry,
   overtakenRead,
   planRead,
   readAgain,
   type Checkpoint,
+  type ChunkReference,
   type Head,
   type LogEntry,
   type LogPosition,
   type LogPositions,
   type LogTail,
   type ReadRange,
+  type StoredEntry,
   type TailRequest,
 } from '@polyphony/storage'
+import { RedisChunks } from './redis-chunks.ts'
 import { runScripts, type RedisClient, type ScriptCall } from './redis-connection.ts'
 import type { RedisKeys } from './redis-keys.ts'
 import { bytes, number, parts, storeFailed, text } from './redis-reply.ts'
@@ -28,18 +30,19 @@ export interface StoredHead extends Head {
 }
 
 const pageBytesMax = 1 << 20
-const chunksPerRead = 4
 
 /** Reads documents: heads, logs and checkpoints. */
 export class RedisReader {
   readonly #client: RedisClient
   readonly #keys: RedisKeys
   readonly #positions: LogPositions
+  readonly #chunks: RedisChunks
 
   constructor(client: RedisClient, keys: RedisKeys, positions: LogPositions) {
     this.#client = client
     this.#keys = keys
     this.#positions = positions
+    this.#chunks = new RedisChunks(client)
   }
 
   async head(documentId: string): Promise<StoredHead | undefined> {
@@ -66,17 +69,20 @@ export class RedisReader {
       this.#client,
       requests.map((request) => this.#tailCall(request)),
     )
-    return outcomes.map((outcome, index) => {
+    const tails: (LogTail | PolyphonyError)[] = []
+    for (const [index, outcome] of outcomes.entries()) {
       const documentId = requests[index]?.documentId ?? ''
       // Not a result for the one document: nothing could be read, and all of it is tried again.
       if ('error' in outcome) throw storeFailed(outcome.error, documentId)
       try {
-        return decodeTail(documentId, parts(outcome.reply))
+        tails.push(await this.#decodeTail(documentId, parts(outcome.reply)))
       } catch (error) {
-        if (isPolyphonyError(error)) return error
-        throw error
+        // Chunks that are gone are no damage: what is there now is read by the next try.
+        if (!isPolyphonyError(error) || error.code !== 'store-corrupt') throw error
+        tails.push(error)
       }
-    })
+    }
+    return tails
   }
 
   /** As `DocumentStore.read`. What is overtaken before it has given anything begins again. */
@@ -100,11 +106,8 @@ export class RedisReader {
     }
   }
 
-  /** The entry at a revision with the bytes of all updates before it; `undefined` when it is not retained. */
-  async entryAt(
-    documentId: string,
-    revision: number,
-  ): Promise<{ entry: LogEntry; offset: number } | undefined> {
+  /** The entry at a revision, a large update not fetched; `undefined` when it is not retained. */
+  async entryAt(documentId: string, revision: number): Promise<StoredEntry | undefined> {
     const id = `${revision}-0`
     let found: [Buffer, Buffer[]][]
     try {
@@ -114,37 +117,19 @@ export class RedisReader {
     }
     const fields = found[0]?.[1]
     if (fields === undefined) return undefined
-    return { entry: entryOf(documentId, revision, bytes(fields[5])), offset: number(fields[3]) }
+    const entry = decodeEntry(bytes(fields[5]), Buffer.from(documentId), { documentId, revision })
+    // In the record the offset is not known.
+    return { ...entry, offset: number(fields[3]) }
   }
 
   async #readCheckpoint(documentId: string, incarnation: string, set: string): Promise<Checkpoint> {
     const key = this.#keys.document(documentId).statePrefix + set
     const context = Buffer.from(documentId)
-    const [record] = await this.#chunks(key, ['record'])
+    const [record] = await this.#chunks.fields({ documentId, key }, ['record'])
     if (record === null || record === undefined) throw overtakenRead(documentId)
     const { revision, stateVector, chunks } = decodeCheckpoint(record, context, documentId)
-    const load = (numbers: readonly string[]): Promise<(Buffer | null)[]> => this.#chunks(key, numbers)
-    async function* state(): AsyncGenerator<Uint8Array> {
-      for (let at = 0; at < chunks.count; at += chunksPerRead) {
-        const numbers = Array.from({ length: Math.min(chunksPerRead, chunks.count - at) }, (_, index) =>
-          String(at + index),
-        )
-        for (const [index, chunk] of (await load(numbers)).entries()) {
-          if (chunk === null) throw overtakenRead(documentId)
-          const what = `checkpoint chunk ${at + index}`
-          yield decodeChunk(chunk, chunkContext(documentId, set, at + index), { documentId, what })
-        }
-      }
-    }
-    return { revision, incarnation, stateVector: stateVector.slice(), state: state() }
-  }
-
-  async #chunks(key: string, fields: readonly string[]): Promise<(Buffer | null)[]> {
-    try {
-      return await this.#client.hmgetBuffer(key, ...fields)
-    } catch (cause) {
-      throw storeFailed(cause)
-    }
+    const state = this.#chunks.read({ documentId, set, key }, chunks.count, 'checkpoint')
+    return { revision, incarnation, stateVector: stateVector.slice(), state }
   }
 
   #tailCall({ documentId, after, upTo, seen }: TailRequest): ScriptCall {
@@ -168,6 +153,39 @@ export class RedisReader {
     return known?.incarnation === seen.incarnation && known.revision === seen.revision ? known : seen
   }
 
+  async #decodeTail(documentId: string, reply: readonly unknown[]): Promise<LogTail> {
+    const state = text(reply[0])
+    if (state === 'absent' || state === 'deleted') return { state }
+    const incarnation = text(reply[1])
+    if (state === 'broken') return { state, incarnation }
+    let mark: string | undefined
+    const continues = text(reply[4])
+    const entries: LogEntry[] = []
+    for (const item of reply.slice(5)) {
+      const [id, entryMark, record] = parts(item)
+      mark = text(entryMark)
+      const revision = Number.parseInt(text(id), 10)
+      const { update, meta } = decodeEntry(bytes(record), Buffer.from(documentId), { documentId, revision })
+      const whole =
+        update instanceof Uint8Array ? update.slice() : await this.#readLarge(documentId, revision, update)
+      entries.push({ revision, update: whole, meta })
+    }
+    return {
+      state: 'open',
+      incarnation,
+      revision: number(reply[2]),
+      first: number(reply[3]),
+      continues: continues === '' ? undefined : continues,
+      entries,
+      mark,
+    }
+  }
+
+  #readLarge(documentId: string, revision: number, reference: ChunkReference): Promise<Uint8Array> {
+    const key = this.#keys.document(documentId).largePrefix + reference.set
+    return this.#chunks.readWhole({ documentId, set: reference.set, key }, reference, `entry ${revision}`)
+  }
+
   #entriesOf(
     documentId: string,
     incarnation: string,
@@ -184,11 +202,6 @@ export class RedisReader {
 /** The last three arguments of the scripts that check what the caller has seen. */
 export function seenArguments(seen: LogPosition | undefined): readonly string[] {
   return seen === undefined ? ['', '0', ''] : [seen.incarnation, String(seen.revision), seen.mark ?? '']
-}
-
-/** Where a chunk's bytes belong, for its checksum. */
-export function chunkContext(documentId: string, set: string, number: number): Uint8Array {
-  return Buffer.from(`${documentId}\n${set}\n${number}`)
 }
 
 const headFields = [
@@ -216,35 +229,4 @@ function decodeHead(fields: readonly (string | null)[]): StoredHead | undefined 
     bytes: Number(checkpointBytes ?? 0) + above,
     checkpoint: typeof set === 'string' ? { revision: Number(checkpoint), set } : undefined,
   }
-}
-
-function decodeTail(documentId: string, reply: readonly unknown[]): LogTail {
-  const state = text(reply[0])
-  if (state === 'absent' || state === 'deleted') return { state }
-  const incarnation = text(reply[1])
-  if (state === 'broken') return { state, incarnation }
-  let mark: string | undefined
-  const continues = text(reply[4])
-  const entries = reply.slice(5).map((item) => {
-    const [id, entryMark, record] = parts(item)
-    mark = text(entryMark)
-    return entryOf(documentId, Number.parseInt(text(id), 10), bytes(record))
-  })
-  return {
-    state: 'open',
-    incarnation,
-    revision: number(reply[2]),
-    first: number(reply[3]),
-    continues: continues === '' ? undefined : continues,
-    entries,
-    mark,
-  }
-}
-
-function entryOf(documentId: string, revision: number, record: Buffer): LogEntry {
-  const { update, meta } = decodeEntry(record, Buffer.from(documentId), { documentId, revision })
-  if (update instanceof Uint8Array) return { revision, update: update.slice(), meta }
-  throw new PolyphonyError('store-corrupt', `Entry ${revision} of "${documentId}" refers to chunks.`, {
-    documentId,
-  })
 }

@@ -38,25 +38,44 @@ local function describe(status, head)
 end
 `
 
+// Chunks of large entries go when nobody can be reading them any more.
+const expireLarges = `
+local function expireLarges(key, upTo, prefix, ms)
+  for _, set in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', upTo)) do redis.call('PEXPIRE', prefix .. set, ms) end
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', upTo)
+end
+`
+
 const prelude = format + isBroken + readHead
 
 /**
- * KEYS head, log. ARGV incarnation or '', expected revision or '', incarnation if new, channel, mark, seen incarnation,
- * seen revision, seen mark, then for each entry its update's bytes and its record.
- * Gives `ok` incarnation first last, or `refused`/`broken` incarnation revision deletedAtMs continues.
+ * KEYS head, log, larges. ARGV incarnation or '', expected revision or '', incarnation if new, channel, mark, seen
+ * incarnation, seen revision, seen mark, prefix of the keys of large entries, then for each entry its update's bytes, its
+ * record, and the set and number of its chunks, or '' and 0.
+ * Gives `ok` incarnation first last, `lost` when chunks are missing, or `refused`/`broken` incarnation revision
+ * deletedAtMs continues.
  */
 export const appendScript = script(
-  2,
+  3,
   `${prelude}
 local head = readHead(KEYS[1])
 if head.deletedAtMs then return describe('refused', head) end
 if isBroken(KEYS[2], head, ARGV[6], ARGV[7], ARGV[8]) then return describe('broken', head) end
 if ARGV[1] ~= '' and ARGV[1] ~= head.incarnation then return describe('refused', head) end
 if ARGV[2] ~= '' and tonumber(ARGV[2]) ~= head.revision then return describe('refused', head) end
+for i = 10, #ARGV, 4 do
+  if ARGV[i + 2] ~= '' and redis.call('HLEN', ARGV[9] .. ARGV[i + 2]) ~= tonumber(ARGV[i + 3]) then return { 'lost' } end
+end
 local revision, offset = head.revision, head['end']
-for i = 9, #ARGV, 2 do
+for i = 10, #ARGV, 4 do
   revision = revision + 1
-  redis.call('XADD', KEYS[2], int(revision) .. '-0', 'm', ARGV[5], 'o', int(offset), 'e', ARGV[i + 1])
+  if ARGV[i + 2] == '' then
+    redis.call('XADD', KEYS[2], int(revision) .. '-0', 'm', ARGV[5], 'o', int(offset), 'e', ARGV[i + 1])
+  else
+    redis.call('XADD', KEYS[2], int(revision) .. '-0', 'm', ARGV[5], 'o', int(offset), 'e', ARGV[i + 1], 'l', ARGV[i])
+    redis.call('PERSIST', ARGV[9] .. ARGV[i + 2])
+    redis.call('ZADD', KEYS[3], int(revision), ARGV[i + 2])
+  end
   offset = offset + tonumber(ARGV[i])
 end
 local incarnation = head.incarnation or ARGV[3]
@@ -85,7 +104,7 @@ while from <= to and bytes < most do
   local entries = redis.call('XRANGE', KEYS[2], int(from) .. '-0', int(to) .. '-0', 'COUNT', count)
   if #entries == 0 then break end
   for _, entry in ipairs(entries) do
-    bytes = bytes + #entry[2][6] + 100
+    bytes = bytes + #entry[2][6] + tonumber(entry[2][8] or '0') + 100
     result[#result + 1] = { entry[1], entry[2][2], entry[2][6] }
   end
   from = tonumber(string.match(entries[#entries][1], '^%d+')) + 1
@@ -107,13 +126,13 @@ return { 'ok' }`,
 )
 
 /**
- * KEYS head, log. ARGV incarnation or '', expected revision or '', time, channel, prefix of the state's keys, how long its
- * readers may still need it, seen incarnation, seen revision, seen mark. Gives `ok`, `none` when there is nothing to
+ * KEYS head, log, larges. ARGV incarnation or '', expected revision or '', time, channel, prefix of the state's keys, how
+ * long readers may still need chunks, seen incarnation, seen revision, seen mark, prefix of the keys of large entries. Gives `ok`, `none` when there is nothing to
  * delete, or as `appendScript` `refused`/`broken`, the latter only where a condition is to be held against the head.
  */
 export const deleteScript = script(
-  2,
-  `${prelude}
+  3,
+  `${prelude}${expireLarges}
 local head = readHead(KEYS[1])
 local conditional = ARGV[1] ~= '' or ARGV[2] ~= ''
 if conditional and not head.deletedAtMs and isBroken(KEYS[2], head, ARGV[7], ARGV[8], ARGV[9]) then return describe('broken', head) end
@@ -121,6 +140,7 @@ if ARGV[1] ~= '' and ARGV[1] ~= head.incarnation then return describe('refused',
 if ARGV[2] ~= '' and tonumber(ARGV[2]) ~= head.revision then return describe('refused', head) end
 if not head.incarnation or head.deletedAtMs then return { 'none' } end
 redis.call('UNLINK', KEYS[2])
+expireLarges(KEYS[3], '+inf', ARGV[10], ARGV[6])
 if head.set then redis.call('PEXPIRE', ARGV[5] .. head.set, ARGV[6]) end
 redis.call('UNLINK', KEYS[1])
 redis.call('HSET', KEYS[1], 'incarnation', head.incarnation, 'revision', int(head.revision), 'deletedAtMs', ARGV[3])
@@ -153,14 +173,18 @@ if head.set then redis.call('PEXPIRE', ARGV[7] .. head.set, ARGV[8]) end
 return { 'ok' }`,
 )
 
-/** KEYS head, log. ARGV incarnation, revision up to which entries can go. Never beyond the checkpoint. */
+/**
+ * KEYS head, log, larges. ARGV incarnation, revision up to which entries can go, prefix of the keys of large entries, how
+ * long readers may still need chunks. Never beyond the checkpoint.
+ */
 export const trimScript = script(
-  2,
-  `${prelude}
+  3,
+  `${prelude}${expireLarges}
 local head = readHead(KEYS[1])
 local cut = math.min(tonumber(ARGV[2]), head.checkpoint)
 if head.incarnation ~= ARGV[1] or head.deletedAtMs or cut < head.first then return { 'none' } end
 redis.call('XTRIM', KEYS[2], 'MINID', '=', int(cut + 1) .. '-0')
+expireLarges(KEYS[3], int(cut), ARGV[3], ARGV[4])
 redis.call('HSET', KEYS[1], 'first', int(cut + 1))
 return { 'ok' }`,
 )

@@ -37,7 +37,8 @@ import {
   type Unsubscribe,
 } from '@polyphony/storage'
 import { RedisAppender } from './redis-appender.ts'
-import { RedisCheckpoints, replacedStateMs } from './redis-checkpoints.ts'
+import { RedisCheckpoints } from './redis-checkpoints.ts'
+import { replacedChunksMs } from './redis-chunks.ts'
 import { RedisConnector, refused, runScript, type RedisClient, type ScriptCall } from './redis-connection.ts'
 import { RedisIndex } from './redis-index.ts'
 import { RedisKeys } from './redis-keys.ts'
@@ -208,19 +209,22 @@ export class RedisStore implements DocumentStore {
   delete(documentId: string, condition: HeadCondition = {}): Promise<void> {
     return this.#call(async () => {
       assertCondition(condition)
-      const { head, log, channel, statePrefix } = this.#keys.document(parseDocumentId(documentId))
+      const { head, log, larges, channel, statePrefix, largePrefix } = this.#keys.document(
+        parseDocumentId(documentId),
+      )
       const { expect, incarnation } = condition
       const reply = await this.#reply(documentId, {
         script: deleteScript,
-        keys: [head, log],
+        keys: [head, log, larges],
         args: [
           incarnation ?? '',
           expect === undefined ? '' : String(expect),
           String(this.#clock.now()),
           channel,
           statePrefix,
-          String(replacedStateMs),
+          String(replacedChunksMs),
           ...seenArguments(this.#positions.find(documentId)),
+          largePrefix,
         ],
       })
       const status = text(reply[0])

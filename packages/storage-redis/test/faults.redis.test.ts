@@ -4,7 +4,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { PolyphonyError } from '@polyphony/core'
 import type { DocumentStore } from '@polyphony/storage'
 import { openRedisStore, type RedisStoreOptions } from '@polyphony/storage-redis'
-import { appendTo, readTexts, refusedAppend, sampleEntries } from '@polyphony/storage/testing'
+import {
+  appendTo,
+  readAll,
+  readTexts,
+  refusedAppend,
+  sampleBytes,
+  sampleCheckpoint,
+  sampleEntries,
+  sampleEntry,
+} from '@polyphony/storage/testing'
 import {
   AppendLoad,
   expectAcknowledged,
@@ -325,6 +334,46 @@ test('damaged bytes are found, named, and hurt no other document', async () => {
   })
   await expect(FollowedLog.open(store, 'bad')).rejects.toMatchObject({ code: 'store-corrupt' })
   expect(await readTexts(store, 'good')).toEqual(['1', '2', '3'])
+})
+
+describe('large entries', () => {
+  const large = (seed: number) => sampleEntry(sampleBytes(700_000, seed))
+
+  test('go with what refers to them, after a minute in which they can still be read; refused ones at once', async () => {
+    const service = await start()
+    const store = await open(service.url, { retention: { entries: 1, bytes: 1e9, ageMs: 1e12 } })
+    const admin = await connect(service)
+    const lifetimes = async (): Promise<readonly boolean[]> => {
+      const keys = await admin.keys('polyphony:{doc}:large:*')
+      return (await Promise.all(keys.map((key) => admin.pttl(key)))).map((ms) => ms > 0 && ms <= 60_000)
+    }
+    await appendTo(store, 'doc', [large(1), ...sampleEntries(1), large(2), large(3)])
+    expect(await lifetimes()).toEqual([false, false, false])
+    await refusedAppend(store, { documentId: 'doc', entries: [large(4)], expect: 1 })
+    expect(await lifetimes()).toEqual([false, false, false])
+    await store.checkpoint('doc', sampleCheckpoint(3, sampleBytes(10)))
+    await vi.waitFor(async () => expect((await lifetimes()).filter(Boolean).length).toBe(1), waitOptions)
+    expect((await readAll(store, 'doc', { after: 3 })).entries[0]?.update).toEqual(large(3).update)
+    await store.delete('doc')
+    expect(await lifetimes()).toEqual([true, true, true])
+    expect(await admin.exists('polyphony:{doc}:larges')).toBe(0)
+  })
+
+  test('with a damaged chunk are named, and hurt no other document', async () => {
+    const service = await start()
+    const store = await open(service.url)
+    for (const documentId of ['bad', 'good']) await appendTo(store, documentId, [large(1), large(2)])
+    const admin = await connect(service)
+    const [key = ''] = await admin.zrange('polyphony:{bad}:larges', '1', '1')
+    const chunk = await admin.hgetBuffer(`polyphony:{bad}:large:${key}`, '1')
+    chunk?.writeUInt8((chunk.at(-1) ?? 0) ^ 1, chunk.length - 1)
+    await admin.hset(`polyphony:{bad}:large:${key}`, '1', chunk ?? '')
+    await expect(readAll(store, 'bad')).rejects.toMatchObject({
+      code: 'store-corrupt',
+      message: expect.stringMatching(/entry 2 chunk 1 of "bad"/),
+    })
+    expect((await readAll(store, 'good')).entries.length).toBe(2)
+  })
 })
 
 // The last entry is written again as by another append.
