@@ -166,7 +166,8 @@ describe('large documents', timeout, () => {
     await synced(writer)
     await until('the document to be stored', async () => (await store.head('large'))?.revision !== undefined)
     // Enough for a checkpoint by size.
-    for (let index = 0; index < 10; index++) original.getMap('state').set(`more ${index}`, 'x'.repeat(500_000))
+    for (let index = 0; index < 10; index++)
+      original.getMap('state').set(`more ${index}`, 'x'.repeat(500_000))
     const { room, leave } = await server.rooms.enter('large')
     await until('a checkpoint', () => room.log.base.revision > 0)
     expect(room.log.base.clocks.length).toBeGreaterThan(5)

@@ -177,7 +177,7 @@ describe('PATCH', () => {
       send('PATCH', server.address('a'), {
         type,
         body: JSON.stringify([operation]),
-        headers: { 'polyphony-anchor': version! },
+        headers: { 'polyphony-anchor': version },
       })
     const spliceType = 'application/vnd.polyphony.patch+json'
     expect(await sendSplice('application/json-patch+json', splice)).toMatchObject({ status: 422 })
