@@ -1,4 +1,4 @@
-import { IdSet } from '@polyphony/core'
+import { assert, IdSet } from '@polyphony/core'
 import type { EntryMeta, NewEntry } from '@polyphony/storage'
 import type { Authorship } from './document-handle.ts'
 import type { Increment } from './frontier.ts'
@@ -51,6 +51,7 @@ export class CommitQueue {
   #inFlight: readonly QueuedGroup[] = []
   #inFlightLength = 0
   #followerCount = 0
+  #mayRepeat = false
   #bytes = 0
 
   constructor(meta: (authorship: Authorship) => EntryMeta) {
@@ -126,9 +127,25 @@ export class CommitQueue {
       bytes += members.reduce((sum, { update }) => sum + update.length, 0)
     }
     this.#waiting.splice(0, count)
+    this.#mayRepeat = false
     this.#inFlight = groups
     this.#inFlightLength = count
     return groups.map(({ entry }) => entry)
+  }
+
+  /** The entries that were taken last are written again, although they may be stored already. */
+  repeat(): void {
+    this.#mayRepeat = true
+  }
+
+  /**
+   * Asserts that `count` entries, which were taken last, follow `known` in a log that nobody else writes: directly, or
+   * after themselves.
+   */
+  assertFollows(known: number, first: number, count: number): void {
+    const between = first - known - 1
+    const isExpected = between === 0 || (this.#mayRepeat && between > 0 && between % count === 0)
+    assert(isExpected, `revision ${first} after ${known}, written elsewhere`)
   }
 
   /** The groups behind the entries that were taken last; they are done with. */

@@ -233,6 +233,7 @@ export class Room implements CommitSource {
     this.#incarnation = incarnation
     this.#gaveUp = false
     try {
+      this.#queue.assertFollows(this.revision, first, groups.length)
       groups.forEach((group, index) => this.#takeIn(group, first + index))
     } catch (error) {
       this.#break(error)
@@ -244,10 +245,7 @@ export class Room implements CommitSource {
     this.#options.onCommitted()
   }
 
-  /**
-   * Takes in what comes next in a shared log, whoever wrote it. Of what was written here, those who wait for it hear as
-   * soon as both this and the store's answer are there.
-   */
+  /** Takes in what comes next in a shared log. Whoever waits for it hears once the store has answered, too. */
   receiveCommitted(entries: readonly LogEntry[], incarnation: string): void {
     if (this.#closedBy !== undefined) return
     this.#incarnation = incarnation
@@ -280,6 +278,7 @@ export class Room implements CommitSource {
       this.#options.onBroken(error)
       return false
     }
+    this.#queue.repeat()
     if (failingForMs >= this.#options.limits.storeGiveUpMs) this.#giveUp(error)
     return true
   }
@@ -328,11 +327,10 @@ export class Room implements CommitSource {
   }
 
   /** One committed entry: into the log, to the replica, to everybody, and then to those who wait for it. */
-  #takeIn({ entry, increment, members }: QueuedGroup, revision: number): void {
-    const { committedAtMs } = entry.meta
-    const committed: CommittedEntry = { revision, update: entry.update, increment, committedAtMs }
+  #takeIn({ entry: { update, meta }, increment, members }: QueuedGroup, revision: number): void {
+    const committed: CommittedEntry = { revision, update, increment, committedAtMs: meta.committedAtMs }
     this.log.append(committed)
-    this.#keys.remember(entry.meta.idempotencyKey, revision)
+    this.#keys.remember(meta.idempotencyKey, revision)
     const makers = members.flatMap(({ madeBy }) => madeBy ?? [])
     this.#replica.advance(committed, makers)
     const delivered = deliveredEntry(committed)

@@ -201,6 +201,34 @@ describe('a store that fails', () => {
   })
 })
 
+describe('a store that only this node should write', () => {
+  test('in which somebody else has written is read again', async () => {
+    const rooms = openRooms()
+    const handle = await rooms.open('doc')
+    await handle.edit(author, set('a', '1'))
+    const meta = { author: 'stranger', committedAtMs: 0 }
+    await inner.append([{ documentId: 'doc', entries: [{ update: typed('x')[0]!, meta }] }])
+    await expect(handle.edit(author, set('b', '2'))).rejects.toMatchObject({ code: 'outcome-unknown' })
+    expect(errors).toEqual(['room broken'])
+    expect(await readAll(await rooms.open('doc'))).toEqual({ a: '1', b: '2', text: 'x' })
+  })
+
+  test('holds an entry twice when the answer to an append was lost, and nothing follows from that', async () => {
+    const rooms = openRooms()
+    const handle = await rooms.open('doc')
+    let lost = 0
+    overrides.append = async (batch) => {
+      const results = await inner.append(batch)
+      if (lost++ === 0) throw new Error('the answer is lost')
+      return results
+    }
+    const edit = handle.edit(author, set('a', '1'))
+    await pass(1_000)
+    expect([(await edit).revision, errors]).toEqual([2, []])
+    expect(await readAll(handle)).toEqual({ a: '1' })
+  })
+})
+
 describe('edits', () => {
   test('deleting what somebody else is deleting just now is an edit like any other', async () => {
     const rooms = openRooms()
