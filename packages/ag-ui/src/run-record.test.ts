@@ -74,8 +74,9 @@ test('what a run that fell silent left unfinished says so', () => {
   writeMessages(doc, [{ type: 'add', message: { id: 'b', role: 'assistant', content: '' }, ...streaming }], {
     runId: 'alive',
   })
-  expect(endSilentRuns(doc, 1_000, 500)).toBe(1)
-  expect(endSilentRuns(doc, 1_000, 500)).toBe(0)
+  const isSilent = ({ aliveAtMs }: { readonly aliveAtMs: number }): boolean => aliveAtMs < 500
+  expect(endSilentRuns(doc, 1_000, isSilent)).toBe(1)
+  expect(endSilentRuns(doc, 1_000, isSilent)).toBe(0)
   expect(readRun(doc, 'gone')).toMatchObject({ status: 'failed', error: { code: 'agent-failed' } })
   const [a, b] = readConversation(doc).map(({ stored }) => stored)
   expect(a).toMatchObject({ content: 'half', status: 'interrupted', toolCalls: [{ status: 'interrupted' }] })

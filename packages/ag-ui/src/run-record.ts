@@ -111,29 +111,21 @@ export function requestCancel(doc: Y.Doc, runId: string): boolean {
 /** The runs that the document remembers, oldest first. O(runs). */
 export function readRuns(doc: Y.Doc): StoredRun[] {
   if (!doc.share.has(runsRoot)) return []
-  const runs: StoredRun[] = []
-  for (const map of doc.getMap<unknown>(runsRoot).values()) {
-    if (!(map instanceof Y.Map)) continue
-    const run = map.toJSON() as StoredRun
-    if (typeof run.runId === 'string' && typeof run.startedAtMs === 'number')
-      runs.push({ ...run, steps: Array.isArray(run.steps) ? run.steps.filter(isStep) : [] })
-  }
+  const runs = [...doc.getMap<unknown>(runsRoot).values()].map(runOf).filter((run) => run !== undefined)
   return runs.toSorted((a, b) => a.startedAtMs - b.startedAtMs)
 }
 
-/** A run of the document by its id. */
+/** A run of the document by its id. Costs nothing but that run. */
 export function readRun(doc: Y.Doc, runId: string): StoredRun | undefined {
-  return mapOf(doc, runId) === undefined ? undefined : readRuns(doc).find((run) => run.runId === runId)
+  return runOf(mapOf(doc, runId))
 }
 
 /**
- * Ends the runs that gave no sign of life for `silentMs`, because the process that ran them is gone, and marks what they
- * left unfinished. Returns how many.
+ * Ends those running ones that give no sign of life any more, because the process that ran them is gone, and marks what
+ * they left unfinished. Returns how many.
  */
-export function endSilentRuns(doc: Y.Doc, nowMs: number, silentMs: number): number {
-  const silent = readRuns(doc).filter(
-    ({ status, aliveAtMs }) => status === 'running' && !(nowMs - aliveAtMs <= silentMs),
-  )
+export function endSilentRuns(doc: Y.Doc, nowMs: number, isSilent: (run: StoredRun) => boolean): number {
+  const silent = readRuns(doc).filter((run) => run.status === 'running' && isSilent(run))
   if (silent.length === 0) return 0
   const ids = new Set(silent.map(({ runId }) => runId))
   doc.transact(() => {
@@ -166,6 +158,14 @@ function mapOf(doc: Y.Doc, runId: string): Y.Map<unknown> | undefined {
   if (!doc.share.has(runsRoot)) return undefined
   const map = doc.getMap<unknown>(runsRoot).get(runId)
   return map instanceof Y.Map ? map : undefined
+}
+
+/** What anybody may have written there may be no run. */
+function runOf(map: unknown): StoredRun | undefined {
+  if (!(map instanceof Y.Map)) return undefined
+  const run = map.toJSON() as StoredRun
+  if (typeof run.runId !== 'string' || typeof run.startedAtMs !== 'number') return undefined
+  return { ...run, steps: Array.isArray(run.steps) ? run.steps.filter(isStep) : [] }
 }
 
 function isStep(step: unknown): step is StoredRun['steps'][number] {

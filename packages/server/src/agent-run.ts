@@ -233,6 +233,10 @@ export class AgentRun {
       const run = await this.#options.handle.read((view) => readRun(view.doc, this.runId))
       if (run?.cancelRequested === true)
         this.#abort.abort(new PolyphonyError('run-cancelled', 'The run was stopped on request.'))
+      else if (run !== undefined && run.status !== 'running')
+        this.#abort.abort(
+          new PolyphonyError('agent-failed', 'The run was silent for too long and was ended.'),
+        )
     } catch (error) {
       this.#abort.abort(error)
     }
@@ -243,7 +247,7 @@ export class AgentRun {
     const { clock, limits, handle, authorship } = this.#options
     let cancel = (): void => undefined
     const next = (): void => {
-      cancel = clock.after(Math.max(1_000, limits.runSilentMs / 4), () => {
+      cancel = clock.after(limits.runSilentMs / 4, () => {
         next()
         handle
           .edit(authorship, (view) => touchRun(view.doc, this.runId, clock.now()))

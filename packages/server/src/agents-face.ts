@@ -167,7 +167,7 @@ async function noteStart(
   const nowMs = clock.now()
   await handle.edit(authorship, (view) => {
     startRun(view.doc, { runId, threadId, agent, author: principal.id, startedAtMs: nowMs }, limits.runsKept)
-    endSilentRuns(view.doc, nowMs, limits.runSilentMs)
+    endSilentRuns(view.doc, nowMs, ({ aliveAtMs }) => !(nowMs - aliveAtMs <= limits.runSilentMs))
   })
   await takeHistory(handle, authorship, messages, { limits, nowMs })
 }

@@ -9,17 +9,25 @@ import {
   type Message,
   type MessageSubscription,
 } from '@polyphony/ag-ui'
-import { Turns, type Clock, type PolyphonyError, type Telemetry } from '@polyphony/core'
+import {
+  Turns,
+  type Clock,
+  type Limits,
+  type Logger,
+  type PolyphonyError,
+  type Telemetry,
+} from '@polyphony/core'
 import type { DocumentHandle, Documents } from './document-handle.ts'
+import { SilentRuns } from './silent-runs.ts'
 import { formatVersion, parseVersion } from './version-token.ts'
 
 export interface DocumentFeedsOptions {
   readonly documents: Documents
   readonly clock: Clock
   readonly telemetry: Telemetry
+  readonly logger: Logger
+  readonly limits: Limits
   readonly feed: Partial<FeedOptions>
-  /** Bytes of encoded snapshots in memory, of all feeds together. */
-  readonly snapshotBytesMax: number
 }
 
 export interface WatchRequest {
@@ -57,7 +65,7 @@ export class DocumentFeeds {
     this.#options = options
     this.#shared = {
       turns: new Turns(options.clock),
-      memory: new SnapshotMemory(options.snapshotBytesMax),
+      memory: new SnapshotMemory(options.limits.snapshotMemoryBytesMax),
     }
   }
 
@@ -141,17 +149,19 @@ class WatchedDocument {
   readonly #shared: SharedParts
   readonly #feeds = new Map<string, StateFeed>()
   readonly messages: MessageFeed
+  readonly #silentRuns: SilentRuns
 
   constructor(handle: DocumentHandle, options: DocumentFeedsOptions, shared: SharedParts) {
     this.handle = handle
     this.#shared = shared
     this.#options = options
-    const { clock, telemetry, feed } = options
+    const { clock, telemetry, logger, feed } = options
     const { pace, frameBytesMax } = { ...defaultFeedOptions, ...feed }
     this.messages = new MessageFeed(
       { read: (task) => handle.read(task) },
       { clock, telemetry, pace, frameBytesMax },
     )
+    this.#silentRuns = new SilentRuns({ handle, clock, logger, runSilentMs: options.limits.runSilentMs })
     handle.onAdvance(() => {
       for (const feed of this.#feeds.values()) feed.changed()
       this.messages.changed()
@@ -183,11 +193,13 @@ class WatchedDocument {
   }
 
   fail(error: PolyphonyError): void {
+    this.#silentRuns.stop()
     this.messages.close()
     for (const feed of this.#feeds.values()) feed.fail(error)
   }
 
   release(): void {
+    this.#silentRuns.stop()
     this.handle.release()
   }
 }

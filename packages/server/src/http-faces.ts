@@ -40,22 +40,16 @@ export class HttpFaces {
     this.#parts = parts
     this.#origins = new OriginPolicy(parts.origins)
     const { documents, clock, telemetry, limits, connections, random, metrics, checkReady, isClosing } = parts
+    const { logger, agents = {} } = parts
     const feed = { frameBytesMax: limits.snapshotBytesMax, ...parts.feed }
     this.#streams = new FeedStreams({
-      feeds: new DocumentFeeds({
-        documents,
-        clock,
-        telemetry,
-        feed,
-        snapshotBytesMax: limits.snapshotMemoryBytesMax,
-      }),
+      feeds: new DocumentFeeds({ documents, clock, telemetry, logger, limits, feed }),
       connections,
       clock,
       telemetry,
       limits,
       keepAliveMs: parts.keepAliveMs ?? 15_000,
     })
-    const { logger, agents = {} } = parts
     this.#runs = new AgentRuns({ agents, clock, random, limits, logger, telemetry })
     this.#sockets = new AgUiSocketFace({ ...parts, streams: this.#streams })
     this.#health = new HealthFace({ metrics, clock, checkReady, isClosing })

@@ -3,8 +3,10 @@ import { openPostgresBus, openPostgresStore } from '@polyphony/storage-postgres'
 import { findPostgres } from '@polyphony/test-services'
 import { Client } from 'pg'
 import { afterAll, beforeEach, describe } from 'vitest'
+import { sharedAgentTests } from './shared/agents.ts'
 import { nodeLossTests } from './shared/node-loss.ts'
-import { sharedStoreTests } from './shared/scenarios.ts'
+import type { NodePlace } from './shared/node-process.ts'
+import { sharedStoreTests, type OpenNode } from './shared/scenarios.ts'
 
 const service = await findPostgres()
 afterAll(() => service.stop())
@@ -14,14 +16,14 @@ beforeEach(() => {
 })
 
 describe('two servers on one PostgreSQL', () => {
-  sharedStoreTests(
-    async () => ({
-      store: await openPostgresStore(service.url, { schema, connectionsMax: 4, pollMs: 500 }),
-      bus: await openPostgresBus(service.url, { schema }),
-    }),
-    loseTail,
-  )
-  nodeLossTests(() => ({ kind: 'postgres', url: service.url, place: schema }))
+  const openNode: OpenNode = async () => ({
+    store: await openPostgresStore(service.url, { schema, connectionsMax: 4, pollMs: 500 }),
+    bus: await openPostgresBus(service.url, { schema }),
+  })
+  const placeOf = (): NodePlace => ({ kind: 'postgres', url: service.url, place: schema })
+  sharedStoreTests(openNode, loseTail)
+  nodeLossTests(placeOf)
+  sharedAgentTests(openNode, placeOf)
 })
 
 async function loseTail(documentId: string, revision: number): Promise<void> {

@@ -3,8 +3,10 @@ import { openRedisBus, openRedisStore } from '@polyphony/storage-redis'
 import { findRedis } from '@polyphony/test-services'
 import { Redis } from 'ioredis'
 import { afterAll, beforeEach, describe } from 'vitest'
+import { sharedAgentTests } from './shared/agents.ts'
 import { nodeLossTests } from './shared/node-loss.ts'
-import { sharedStoreTests } from './shared/scenarios.ts'
+import type { NodePlace } from './shared/node-process.ts'
+import { sharedStoreTests, type OpenNode } from './shared/scenarios.ts'
 
 const service = await findRedis()
 afterAll(() => service.stop())
@@ -14,14 +16,14 @@ beforeEach(() => {
 })
 
 describe('two servers on one Redis', () => {
-  sharedStoreTests(
-    async () => ({
-      store: await openRedisStore(service.url, { prefix, pollMs: 500 }),
-      bus: await openRedisBus(service.url, { prefix }),
-    }),
-    loseTail,
-  )
-  nodeLossTests(() => ({ kind: 'redis', url: service.url, place: prefix }))
+  const openNode: OpenNode = async () => ({
+    store: await openRedisStore(service.url, { prefix, pollMs: 500 }),
+    bus: await openRedisBus(service.url, { prefix }),
+  })
+  const placeOf = (): NodePlace => ({ kind: 'redis', url: service.url, place: prefix })
+  sharedStoreTests(openNode, loseTail)
+  nodeLossTests(placeOf)
+  sharedAgentTests(openNode, placeOf)
 })
 
 async function loseTail(documentId: string, revision: number): Promise<void> {

@@ -1,6 +1,7 @@
 import { MemoryBus, MemoryDisk, SharedMemoryStore } from '@polyphony/storage'
 import { beforeEach, describe } from 'vitest'
-import { sharedStoreTests } from './shared/scenarios.ts'
+import { sharedAgentTests } from './shared/agents.ts'
+import { sharedStoreTests, type OpenNode } from './shared/scenarios.ts'
 
 describe('two servers in one process', () => {
   let disk = new MemoryDisk()
@@ -9,5 +10,7 @@ describe('two servers in one process', () => {
     disk = new MemoryDisk()
     bus = new MemoryBus()
   })
-  sharedStoreTests(async () => ({ store: new SharedMemoryStore({ disk }), bus: bus.connect() }))
+  const openNode: OpenNode = async () => ({ store: new SharedMemoryStore({ disk }), bus: bus.connect() })
+  sharedStoreTests(openNode)
+  sharedAgentTests(openNode)
 })

@@ -1,20 +1,8 @@
-import { fork, type ChildProcess } from 'node:child_process'
 import { afterEach, expect, test } from 'vitest'
 import * as Y from 'yjs'
 import { openEditor, synced, until, type Editor } from '../support/editor.ts'
 import { send } from '../support/http.ts'
-
-/** Which shared store a node is on, and the key prefix or schema that is the test's own. */
-export interface NodePlace {
-  readonly kind: 'redis' | 'postgres'
-  readonly url: string
-  readonly place: string
-}
-
-interface Node {
-  readonly url: string
-  kill(): Promise<void>
-}
+import { startNode, type NodePlace, type NodeProcess } from './node-process.ts'
 
 /** Two servers in processes of their own, of which one and then the other is lost by `kill -9`. */
 export function nodeLossTests(placeOf: () => NodePlace): void {
@@ -23,21 +11,13 @@ export function nodeLossTests(placeOf: () => NodePlace): void {
     for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
   })
 
-  async function start(): Promise<Node> {
-    const child = fork(new URL('./node.mjs', import.meta.url), [JSON.stringify(placeOf())], {
-      stdio: 'inherit',
-      execArgv: [],
-    })
-    const kill = (): Promise<void> => end(child)
-    cleanups.push(kill)
-    const { url } = await new Promise<{ url: string }>((resolve, reject) => {
-      child.once('message', (message) => resolve(message as { url: string }))
-      child.once('exit', (code) => reject(new Error(`The node ended early with ${code}.`)))
-    })
-    return { url, kill }
+  async function start(): Promise<NodeProcess> {
+    const node = await startNode(placeOf())
+    cleanups.push(() => node.kill())
+    return node
   }
 
-  function edit(node: Node, doc: Y.Doc): Editor {
+  function edit(node: NodeProcess, doc: Y.Doc): Editor {
     const editor = openEditor(node.url, 'doc', { doc })
     cleanups.push(() => editor.provider.destroy())
     return editor
@@ -86,7 +66,7 @@ export function nodeLossTests(placeOf: () => NodePlace): void {
 
 /** Adds members one by one, as an agent does; what was answered with 2xx is in `acknowledged`. */
 async function patchWhile(
-  node: Node,
+  node: NodeProcess,
   round: number,
   isRunning: () => boolean,
   acknowledged: string[],
@@ -106,11 +86,4 @@ function isEqual(left: Y.Doc, right: Y.Doc): boolean {
     Buffer.from(Y.encodeStateVector(left)).equals(Y.encodeStateVector(right)) &&
     JSON.stringify(left.getArray('typed')) === JSON.stringify(right.getArray('typed'))
   )
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const exited = new Promise((resolve) => child.once('exit', resolve))
-  child.kill('SIGKILL')
-  await exited
 }

@@ -1,11 +1,12 @@
 // A server in a process of its own, from what `pnpm build` made, on the shared store that its argument names; the test
 // kills it.
+import { resolveLimits } from '@polyphony/core'
 import { createPolyphonyServer } from '@polyphony/server'
 import { openPostgresBus, openPostgresStore } from '@polyphony/storage-postgres'
 import { openRedisBus, openRedisStore } from '@polyphony/storage-redis'
 
-/** @type {{ kind: 'redis' | 'postgres', url: string, place: string }} */
-const { kind, url: address, place } = JSON.parse(process.argv[2] ?? '{}')
+/** @type {import('./node-process.ts').NodeSettings} */
+const { kind, url: address, place, agents = {}, limits } = JSON.parse(process.argv[2] ?? '{}')
 const [store, bus] =
   kind === 'redis'
     ? await Promise.all([
@@ -16,5 +17,5 @@ const [store, bus] =
         openPostgresStore(address, { schema: place }),
         openPostgresBus(address, { schema: place }),
       ])
-const { url } = await createPolyphonyServer({ store, bus, port: 0 })
+const { url } = await createPolyphonyServer({ store, bus, port: 0, agents, limits: resolveLimits(limits) })
 process.send?.({ url })
