@@ -58,6 +58,11 @@ export class AgentRuns {
     )
   }
 
+  /** The names of the agents that may run in a document. */
+  namesIn(documentId: string): string[] {
+    return [...this.#agents].filter(([, { mayRunIn }]) => mayRunIn(documentId)).map(([name]) => name)
+  }
+
   /** Takes a place for a run, until the returned function is called. Throws `too-many-runs`, `shutting-down`. */
   acquire(documentId: string): () => void {
     const { agentRunsMax, documentAgentRunsMax } = this.#options.limits

@@ -5,7 +5,7 @@ import { agUiHandler } from './ag-ui-face.ts'
 import { AgentRuns } from './agent-runs.ts'
 import { cancelHandler, runHandler } from './agents-face.ts'
 import { AgUiSocketFace } from './ag-ui-socket-face.ts'
-import { getCapabilities } from './capabilities.ts'
+import { capabilitiesHandler } from './capabilities.ts'
 import type { AuthorizationRequest, Principal } from './authorization.ts'
 import { OriginPolicy } from './cors.ts'
 import { DocumentFeeds } from './document-feeds.ts'
@@ -61,7 +61,7 @@ export class HttpFaces {
         '/updates': { GET: getUpdates, POST: postUpdate },
         '/history': { GET: getHistory },
         '/events': { GET: eventsHandler(this.#streams, random) },
-        '/ag-ui': { GET: getCapabilities, POST: agUiHandler(this.#streams) },
+        '/ag-ui': { GET: capabilitiesHandler(this.#runs), POST: agUiHandler(this.#streams) },
         '/messages': { GET: getMessages },
         '/agents/{agent}': { POST: runHandler(this.#runs, this.#streams) },
         '/agents/{agent}/runs/{run}': { DELETE: cancelHandler(this.#runs) },

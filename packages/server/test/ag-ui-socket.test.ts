@@ -217,8 +217,18 @@ test('capabilities have the shape of the protocol and tell what is there', async
     identity: { name: 'plan' },
     transport: { streaming: true, websocket: true, httpBinary: true, resumable: false },
     state: { snapshots: true, deltas: true, persistentState: true },
-    custom: { polyphony: { access: 'write', resumesFromVersion: true } },
+    tools: { supported: false },
+    custom: {
+      polyphony: {
+        access: 'write',
+        resumesFromVersion: true,
+        messages: { shown: true, merge: true },
+        agents: [],
+      },
+    },
   })
+  // Reasoning is up to the agents of the application.
+  expect(body).not.toHaveProperty('reasoning')
 })
 
 /** Flushes as fast as the reader takes it. */

@@ -416,7 +416,7 @@ describe('requests that are refused before the run starts', () => {
       'an answer that we cannot give',
       406,
       'not-acceptable',
-      { json: minimal, headers: { accept: 'application/vnd.ag-ui.event+proto' } },
+      { json: minimal, headers: { accept: 'text/html' } },
     ],
   ])('%s', async (_, status, code, options) => {
     const server = await start()

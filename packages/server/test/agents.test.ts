@@ -360,6 +360,10 @@ describe('a run', () => {
       const answer = await send('POST', setting.server.address(documentId, `/agents/${name}`), { json })
       return `${answer.status} ${(answer.body as { code?: string }).code}`
     }
+    for (const [documentId, agents] of Object.entries({ plan: ['helper'], other: [] })) {
+      const { body } = await send('GET', setting.server.address(documentId, '/ag-ui'))
+      expect(body).toMatchObject({ custom: { polyphony: { agents } } })
+    }
     expect(await ask('plan', 'nobody')).toBe('404 agent-not-found')
     expect(await ask('other', 'helper')).toBe('404 agent-not-found')
     expect(await ask('plan', 'helper')).toBe('429 too-many-runs')

@@ -60,6 +60,13 @@ describe('a token that is limited to parts', () => {
     }
   })
 
+  test('learns from the capabilities what it may', async () => {
+    const { body } = await send('GET', doc('/ag-ui'), { headers: scoped })
+    const granted = { read: ['/agent'], write: ['/agent/notes'] }
+    const messages = { shown: false, merge: false }
+    expect(body).toMatchObject({ custom: { polyphony: { access: 'write', granted, messages, agents: [] } } })
+  })
+
   test('with several parts it has to say which', async () => {
     const grant = { pattern: 'plan', access: 'read', read: ['/agent', '/agents'] }
     const headers = { authorization: `Bearer ${await sign([grant])}` }
