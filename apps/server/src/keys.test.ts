@@ -39,6 +39,21 @@ test('keys gather in a file that only its owner can read, and are listed without
   expect(secret).toHaveLength(44)
 })
 
+test('a line is added only where the ring stays one', () => {
+  const file = join(directory, 'ring')
+  const withoutLineEnd = run('generate', 'old').trimEnd()
+  writeFileSync(file, withoutLineEnd)
+  run('generate', 'new', '--append', file)
+  expect(run('list', file)).toBe('old  (primary)\nnew\n')
+
+  const ring = readFileSync(file, 'utf8')
+  expect(() => keys(['generate', 'new', '--append', file])).toThrow(/has a key "new" already/)
+  expect(readFileSync(file, 'utf8')).toBe(ring)
+  writeFileSync(file, 'shopping list')
+  expect(() => keys(['generate', 'new', '--append', file])).toThrow(/is no key ring/)
+  expect(readFileSync(file, 'utf8')).toBe('shopping list')
+})
+
 test('what is no key ring is refused without being repeated', () => {
   const file = join(directory, 'ring')
   writeFileSync(file, 'a:c2VjcmV0')

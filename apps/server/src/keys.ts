@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { generateKeyLine, parseKeyRing } from '@polyphony/storage/node'
 import { UsageError } from './usage-error.ts'
@@ -16,7 +16,7 @@ export function keys(args: readonly string[]): number {
       throw new UsageError(`"${id}" is no key id: letters, digits, - and _, at most 64.`)
     const line = `${generateKeyLine(id)}\n`
     if (values.append === undefined) process.stdout.write(line)
-    else appendFileSync(values.append, line, { mode: 0o600 })
+    else appendToRing(values.append, id, line)
     return 0
   }
   if (action === 'list' && argument !== undefined && positionals.length === 2) {
@@ -34,6 +34,14 @@ function parse(args: readonly string[]) {
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error))
   }
+}
+
+/** A line is added to a whole ring only: one that could not be read afterwards would keep every node from starting. */
+function appendToRing(file: string, id: string, line: string): void {
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
+  if (text.trim() !== '' && readRing(file).keyIds.includes(id))
+    throw new UsageError(`${file} has a key "${id}" already: name the new one, "polyphony keys generate ID".`)
+  appendFileSync(file, text === '' || text.endsWith('\n') ? line : `\n${line}`, { mode: 0o600 })
 }
 
 function readRing(file: string) {

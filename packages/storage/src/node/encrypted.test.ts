@@ -228,6 +228,8 @@ describe('encrypted: keys', () => {
       'no-colon-secretsecret',
       'a:c2hvcnQ=',
       `${one}\n${one}`,
+      `${one}${two}`,
+      `${one.slice(0, -1)}`,
       `b c:${one.slice(2)}`,
     ]) {
       expect(() => parseKeyRing(text)).toThrow(TypeError)

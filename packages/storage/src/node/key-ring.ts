@@ -89,5 +89,10 @@ const keyWrapIv = Buffer.alloc(8, 0xa6)
 function parseLine(line: string, index: number): readonly [string, Uint8Array] {
   const colon = line.indexOf(':')
   if (colon < 1) throw new TypeError(`Line ${index + 1} of the key ring is not \`ID:BASE64\``)
-  return [line.slice(0, colon), new Uint8Array(Buffer.from(line.slice(colon + 1), 'base64'))]
+  const base64 = line.slice(colon + 1)
+  const key = Buffer.from(base64, 'base64')
+  // Node stops at the first `=` and skips what it does not know: two lines run together would pass for one.
+  if (key.toString('base64') !== base64)
+    throw new TypeError(`Line ${index + 1} of the key ring is not \`ID:BASE64\``)
+  return [line.slice(0, colon), new Uint8Array(key)]
 }
