@@ -229,7 +229,7 @@ describe('encrypted: keys', () => {
       'a:c2hvcnQ=',
       `${one}\n${one}`,
       `${one}${two}`,
-      `${one.slice(0, -1)}`,
+      one.slice(0, -1),
       `b c:${one.slice(2)}`,
     ]) {
       expect(() => parseKeyRing(text)).toThrow(TypeError)
