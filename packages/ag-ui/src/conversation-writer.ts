@@ -26,18 +26,23 @@ export function writeMessages(doc: Y.Doc, edits: readonly MessageEdit[], origin:
   })
 }
 
+/** Items at the end of the list that are looked at one by one. */
+const nearMax = 32
+
 class ConversationWriter {
   readonly #list: Y.Array<unknown>
   readonly #origin: MessageOrigin
   readonly #messages = new Map<string, Y.Map<unknown>>()
   readonly #calls = new Map<string, Y.Map<unknown>>()
-  /** What has not been looked at yet; looked through from the end, where most of what changes is. */
-  readonly #unknown: unknown[]
+  /** How much of the list has not been looked at yet; looked through from the end, where most of what changes is. */
+  #unknown: number
+  /** The items in their order, once somebody has needed that; kept as the list is. */
+  #items: unknown[] | undefined
 
   constructor(list: Y.Array<unknown>, origin: MessageOrigin) {
     this.#list = list
     this.#origin = origin
-    this.#unknown = list.toArray()
+    this.#unknown = list.length
   }
 
   write(edit: MessageEdit): void {
@@ -70,13 +75,25 @@ class ConversationWriter {
   }
 
   #message(id: string): Y.Map<unknown> | undefined {
-    while (!this.#messages.has(id) && this.#unknown.length > 0) this.#know(this.#unknown.pop())
+    while (!this.#messages.has(id) && this.#unknown > 0) this.#know(this.#nextUnknown())
     return this.#messages.get(id)
   }
 
   #call(id: string): Y.Map<unknown> | undefined {
-    while (!this.#calls.has(id) && this.#unknown.length > 0) this.#know(this.#unknown.pop())
+    while (!this.#calls.has(id) && this.#unknown > 0) this.#know(this.#nextUnknown())
     return this.#calls.get(id)
+  }
+
+  /** Only who has to look far needs all items. */
+  #nextUnknown(): unknown {
+    this.#unknown -= 1
+    const isNear = this.#list.length - this.#unknown <= nearMax
+    return isNear && this.#items === undefined ? this.#list.get(this.#unknown) : this.#all()[this.#unknown]
+  }
+
+  #all(): unknown[] {
+    this.#items ??= this.#list.toArray()
+    return this.#items
   }
 
   #know(item: unknown): void {
@@ -98,21 +115,22 @@ class ConversationWriter {
   ): void {
     if (this.#message(message.id) !== undefined) return
     const item = createMessage(message, status, this.#origin)
-    this.#list.insert(this.#indexFor(message, place), [item])
+    const index = this.#indexFor(message, place)
+    this.#list.insert(index, [item])
+    this.#items?.splice(index, 0, item)
     this.#know(item)
   }
 
   #indexFor(message: Message, place: 'end' | 'result' | { readonly after: string | undefined }): number {
     if (place === 'end') return this.#list.length
-    const items = this.#list.toArray()
+    const items = this.#all()
     if (typeof place === 'object') {
       if (place.after === undefined) return 0
-      return items.indexOf(this.#message(place.after)) + 1 || items.length
+      return items.lastIndexOf(this.#message(place.after)) + 1 || items.length
     }
-    const callId = 'toolCallId' in message ? message.toolCallId : undefined
-    const owner = items.findIndex(
-      (item) => item instanceof Y.Map && callsOf(item).some((call) => call.get('id') === callId),
-    )
+    const call = 'toolCallId' in message ? this.#call(message.toolCallId) : undefined
+    // A message holds the list of its calls, which holds the call.
+    const owner = call === undefined ? -1 : items.lastIndexOf(call.parent?.parent)
     if (owner < 0) return items.length
     let index = owner + 1
     while (isTool(items[index])) index++
@@ -167,7 +185,9 @@ class ConversationWriter {
     const map = this.#message(id)
     if (map === undefined) return
     for (const call of callsOf(map)) this.#forgetCall(call)
-    this.#list.delete(this.#list.toArray().indexOf(map))
+    const index = this.#all().lastIndexOf(map)
+    this.#list.delete(index)
+    this.#all().splice(index, 1)
     this.#messages.delete(id)
   }
 

@@ -1,6 +1,7 @@
 import type { Message, Metadata, ToolCall } from '@ag-ui/core'
 import { jsonEquals, type JsonValue } from '@polyphony/translator'
 import type { ConversationEntry } from './conversation.ts'
+import { callsOf, ownersOf } from './message-list.ts'
 
 /** What a reader of messages has: the messages, and the streams (`text:` or `call:` and an id) that are open in its run. */
 export interface HeldMessages {
@@ -39,7 +40,7 @@ export function messageEvents(
   const growth = new Teller(held)
   const from = held.from === undefined ? 0 : entries.findIndex(({ message }) => message.id === held.from)
   const grows = from >= 0 && growth.tellGrowth(from === 0 ? entries : entries.slice(from))
-  if (grows && !(held.isNew === true && growth.hasAdded)) {
+  if (grows) {
     // Who has just come, and has it all, is new no more.
     return growth.events.length === 0 && held.isNew !== true ? undefined : growth.told(false, held.from)
   }
@@ -66,11 +67,16 @@ interface Encrypted {
 
 class Teller {
   readonly events: string[] = []
-  hasAdded = false
+  readonly #isNew: boolean
   readonly #have: Message[]
   readonly #open: Set<string>
+  /** Of the messages that the reader has, once somebody has asked. */
+  #ids: Set<string> | undefined
+  /** By call, the message that makes it, once somebody has asked. */
+  #owners: Map<string, string> | undefined
 
   constructor(held: HeldMessages) {
+    this.#isNew = held.isNew === true
     this.#have = [...held.messages]
     this.#open = new Set(held.open)
   }
@@ -86,7 +92,8 @@ class Teller {
       const before = this.#have[index]
       const isKnown = before?.id === entry.message.id
       if (isKnown && before === entry.message && entry.streams.length === 0) continue
-      if (!isKnown && !this.#add(entry.message, index)) return false
+      // A newcomer is given what it lacks as a whole; there is no use in going on.
+      if (!isKnown && (this.#isNew || !this.#add(entry.message, index))) return false
       if (!this.#grow(this.#have[index], entry)) return false
       this.#have[index] = entry.message
     }
@@ -127,9 +134,10 @@ class Teller {
   /** Creates a message that the reader does not have, if an event can put it at that place. */
   #add(message: Message, index: number): boolean {
     if (!isAddable(message) || index !== this.#placeOf(message)) return false
-    if (this.#have.some(({ id }) => id === message.id)) return false
+    this.#ids ??= new Set(this.#have.map(({ id }) => id))
+    if (this.#ids.has(message.id)) return false
     this.#have.splice(index, 0, shellOf(message))
-    this.hasAdded = true
+    this.#ids?.add(message.id)
     // A message of tool calls alone is created by the first of them.
     if (isText(message) && message.content === undefined) return true
     if (isText(message)) this.#open.add(`text:${message.id}`)
@@ -140,9 +148,10 @@ class Teller {
   /** Where the official client puts it. */
   #placeOf(message: Message): number {
     if (message.role !== 'tool') return this.#have.length
-    const owner = this.#have.findIndex((one) => callsOf(one).some(({ id }) => id === message.toolCallId))
-    if (owner < 0) return this.#have.length
-    let index = owner + 1
+    this.#owners ??= ownersOf(this.#have)
+    const ownerId = this.#owners.get(message.toolCallId)
+    if (ownerId === undefined) return this.#have.length
+    let index = this.#have.findLastIndex(({ id }) => id === ownerId) + 1
     while (this.#have[index]?.role === 'tool') index++
     return index
   }
@@ -221,6 +230,7 @@ class Teller {
         ...(call.metadata === undefined ? {} : { metadata: call.metadata }),
       })
       this.#open.add(stream)
+      if (this.#owners?.has(call.id) === false) this.#owners.set(call.id, message.id)
     } else if (name !== before.function.name || !same(before.metadata, call.metadata)) return false
     if (!this.#encrypt('tool-call', before, call)) return false
     if (has === had) return true
@@ -241,7 +251,8 @@ class Teller {
   /** Ends what is open at the reader and grows no more: it is finished, or was removed. */
   #closeAllBut(entries: readonly ConversationEntry[]): void {
     if (this.#open.size === 0) return
-    const growing = new Set(entries.flatMap(({ streams }) => streams))
+    const growing = new Set<string>()
+    for (const { streams } of entries) for (const stream of streams) growing.add(stream)
     for (const stream of this.#open)
       if (!growing.has(stream))
         this.#end(
@@ -376,10 +387,6 @@ function newestWithin(
     if (length > lengthMax) break
   }
   return from === 0 ? entries : entries.slice(from)
-}
-
-function callsOf(message: Message): readonly ToolCall[] {
-  return ('toolCalls' in message ? message.toolCalls : undefined) ?? []
 }
 
 function same(a: unknown, b: unknown): boolean {

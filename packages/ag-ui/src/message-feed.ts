@@ -145,7 +145,7 @@ export class MessageFeed {
     entries: readonly ConversationEntry[],
   ): { readonly bytes: number; readonly workMs: number } {
     const startedAtMs = this.#clock.now()
-    const shared = new Map<HeldMessages, Sending | undefined>()
+    const shared: SharedSendings = { byHeld: new Map(), heldByKey: new Map() }
     let bytes = 0
     for (const reader of readers) {
       if (reader.isClosed) continue
@@ -161,15 +161,28 @@ export class MessageFeed {
   #sendingFor(
     reader: MessageReader,
     entries: readonly ConversationEntry[],
-    shared: Map<HeldMessages, Sending | undefined>,
+    { byHeld, heldByKey }: SharedSendings,
   ): Sending | undefined {
     const foreign = reader.foreignTo(entries)
     if (foreign.length > 0) {
       return encode(messageEvents(reader.held, weaveForeign(entries, foreign), this.#lengthMax))
     }
-    if (!shared.has(reader.held))
-      shared.set(reader.held, encode(messageEvents(reader.held, entries, this.#lengthMax)))
-    return shared.get(reader.held)
+    if (!byHeld.has(reader.held)) {
+      const sending = encode(messageEvents(reader.held, entries, this.#lengthMax))
+      byHeld.set(
+        reader.held,
+        sending === undefined ? undefined : { ...sending, held: sameHeld(sending.held) },
+      )
+    }
+    return byHeld.get(reader.held)
+
+    /** Readers that came at different times hold the same after the same messages, and go on as one. */
+    function sameHeld(held: HeldMessages): HeldMessages {
+      const key = JSON.stringify([held.from, [...held.open].toSorted()])
+      const known = heldByKey.get(key) ?? held
+      heldByKey.set(key, known)
+      return known
+    }
   }
 
   #stepPace(input: PaceInput): void {
@@ -185,6 +198,12 @@ export class MessageFeed {
     for (const reader of this.#readers) this.#wanted.add(reader)
     void this.#serve()
   }
+}
+
+/** What is computed once for readers that are told of the same messages. */
+interface SharedSendings {
+  readonly byHeld: Map<HeldMessages, Sending | undefined>
+  readonly heldByKey: Map<string, HeldMessages>
 }
 
 interface Sending {

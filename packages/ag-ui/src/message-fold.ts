@@ -14,6 +14,7 @@ import { PolyphonyError, type Limits } from '@polyphony/core'
 import { jsonEquals, type JsonValue } from '@polyphony/translator'
 import { activityScope, patchObject, type ActivityScope } from './activity.ts'
 import type { MessageEdit } from './message-edit.ts'
+import { callsOf, MessageList } from './message-list.ts'
 import { checkLength } from './message-limits.ts'
 import { CharacterJoiner } from './well-formed.ts'
 
@@ -26,7 +27,7 @@ import { CharacterJoiner } from './well-formed.ts'
  * Events must have come through a `RunChecker`, and chunks through a `ChunkExpander`.
  */
 export class MessageFold {
-  #messages: Message[]
+  #messages: MessageList
   readonly #openTexts = new Set<string>()
   readonly #joiner = new CharacterJoiner()
   readonly #openCalls = new Set<string>()
@@ -37,13 +38,13 @@ export class MessageFold {
 
   /** @param messages what the agent was given */
   constructor(messages: readonly Message[], limits: Pick<Limits, 'messageLengthMax' | 'toolCallsMax'>) {
-    this.#messages = [...messages]
+    this.#messages = new MessageList(messages)
     this.#limits = limits
   }
 
   /** The messages as the agent has them now. */
   get messages(): readonly Message[] {
-    return this.#messages
+    return this.#messages.all
   }
 
   /**
@@ -116,13 +117,12 @@ export class MessageFold {
   }
 
   #find(id: string): Message | undefined {
-    return this.#messages.findLast((message) => message.id === id)
+    return this.#messages.find(id)
   }
 
   /** The message is changed; says so unless nothing differs. */
   #replace(from: Message, to: Message): MessageEdit[] {
-    const index = this.#messages.lastIndexOf(from)
-    this.#messages[index] = to
+    this.#messages.replace(from, to)
     return [{ type: 'change', from, to }]
   }
 
@@ -170,7 +170,7 @@ export class MessageFold {
     const before = typeof message.content === 'string' ? message.content : ''
     checkLength(before.length + delta.length, id, this.#limits)
     const grown = { ...message, content: before + delta } as Message
-    this.#messages[this.#messages.lastIndexOf(message)] = grown
+    this.#messages.replace(message, grown)
     return [{ type: 'append', id, delta }, ...this.#withMetadata(grown, metadata)]
   }
 
@@ -186,7 +186,7 @@ export class MessageFold {
     const { toolCallId, toolCallName, parentMessageId, subagentRunId, metadata } = event
     this.#openCalls.add(toolCallId)
     this.#unanswered.add(toolCallId)
-    const known = this.#findCall(toolCallId)
+    const known = this.#messages.findCall(toolCallId)
     if (known !== undefined) {
       const renamed = { ...known.call, function: { ...known.call.function, name: toolCallName } }
       return [
@@ -218,35 +218,22 @@ export class MessageFold {
       { id: toolCallId, type: 'function', function: { name: toolCallName, arguments: '' } },
       metadata,
     )
-    this.#messages[this.#messages.lastIndexOf(owner)] = {
-      ...owner,
-      toolCalls: [...(owner.toolCalls ?? []), call],
-    }
+    this.#messages.replace(owner, { ...owner, toolCalls: [...(owner.toolCalls ?? []), call] })
     edits.push({ type: 'call-add', id: owner.id, call })
     return edits
   }
 
-  #findCall(id: string): { readonly call: ToolCall; readonly owner: Message } | undefined {
-    for (const owner of this.#messages) {
-      const call = callsOf(owner).find((one) => one.id === id)
-      if (call !== undefined) return { call, owner }
-    }
-    return undefined
-  }
-
   #replaceCall(id: string, to: ToolCall): MessageEdit[] {
-    const known = this.#findCall(id)
+    const known = this.#messages.findCall(id)
     if (known === undefined) return []
     const { owner, call } = known
-    this.#messages[this.#messages.indexOf(owner)] = {
-      ...owner,
-      toolCalls: callsOf(owner).map((one) => (one === call ? to : one)),
-    } as Message
+    const toolCalls = callsOf(owner).map((one) => (one === call ? to : one))
+    this.#messages.replace(owner, { ...owner, toolCalls } as Message)
     return [{ type: 'call-change', from: call, to }]
   }
 
   #changeCall(id: string, metadata: Metadata | undefined, piece: string): MessageEdit[] {
-    const known = this.#findCall(id)
+    const known = this.#messages.findCall(id)
     if (known === undefined) return []
     const { call } = known
     const delta = this.#joiner.next(`call:${id}`, piece)
@@ -261,7 +248,7 @@ export class MessageFold {
   #endCall(id: string, metadata: Metadata | undefined): MessageEdit[] {
     this.#openCalls.delete(id)
     this.#joiner.end(`call:${id}`)
-    const known = this.#findCall(id)
+    const known = this.#messages.findCall(id)
     if (known === undefined) return []
     const edits = metadata === undefined ? [] : this.#replaceCall(id, withMetadata(known.call, metadata))
     // Some agents send the result before they close the call.
@@ -280,7 +267,7 @@ export class MessageFold {
       content,
       ...(subagentRunId === undefined ? {} : { subagentRunId }),
       ...(metadata === undefined ? {} : { metadata }),
-    } as Message
+    } as Message & { readonly role: 'tool' }
     const answered: MessageEdit = {
       type: 'call-status',
       callId: toolCallId,
@@ -289,10 +276,7 @@ export class MessageFold {
     }
     const existing = this.#find(messageId)
     if (existing !== undefined) return [...this.#replace(existing, message), answered]
-    const owner = this.#messages.findIndex((one) => callsOf(one).some(({ id }) => id === toolCallId))
-    let index = owner < 0 ? this.#messages.length : owner + 1
-    if (owner >= 0) while (this.#messages[index]?.role === 'tool') index++
-    this.#messages.splice(index, 0, message)
+    this.#messages.addAnswer(message)
     return [{ type: 'add', message, status: 'complete', place: 'result' }, answered]
   }
 
@@ -310,7 +294,7 @@ export class MessageFold {
     const keepsReasoning = !has('reasoning')
     const edits: MessageEdit[] = []
     const kept: Message[] = []
-    for (const message of this.#messages) {
+    for (const message of this.#messages.all) {
       const next = snapshot.get(message.id)
       if (next !== undefined) {
         kept.push(next)
@@ -323,7 +307,7 @@ export class MessageFold {
         kept.push(message)
       else edits.push({ type: 'remove', id: message.id })
     }
-    this.#messages = kept
+    this.#messages = new MessageList(kept)
     for (const message of snapshot.values()) edits.push(...this.#addIfNew(message))
     return [...edits, ...this.#answersIn(messages)]
   }
@@ -370,7 +354,7 @@ export class MessageFold {
 
   #encrypt(subtype: 'tool-call' | 'message', id: string, encryptedValue: string): MessageEdit[] {
     if (subtype === 'tool-call') {
-      const known = this.#findCall(id)
+      const known = this.#messages.findCall(id)
       return known === undefined ? [] : this.#replaceCall(id, { ...known.call, encryptedValue })
     }
     const message = this.#find(id)
@@ -390,8 +374,4 @@ function withMetadata(call: ToolCall, metadata: Metadata | undefined): ToolCall 
   return metadata === undefined
     ? call
     : { ...call, metadata: mergeMetadata(call.metadata, metadata) as Metadata }
-}
-
-function callsOf(message: Message): readonly ToolCall[] {
-  return ('toolCalls' in message ? message.toolCalls : undefined) ?? []
 }
