@@ -1,3 +1,5 @@
+import type { BaseEvent } from '@ag-ui/client'
+import { EventEncoder } from '@ag-ui/encoder'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
@@ -30,7 +32,7 @@ export interface Upstream {
   close(): Promise<void>
 }
 
-/** An AG-UI agent over HTTP that does what `behave` says with each request. */
+/** An AG-UI agent over HTTP that does what `behave` says with each request, and writes as the official encoder does. */
 export async function startUpstream(behave: (run: UpstreamRun) => unknown): Promise<Upstream> {
   const runs: UpstreamRun[] = []
   const server = createServer((request, response) => {
@@ -42,9 +44,10 @@ export async function startUpstream(behave: (run: UpstreamRun) => unknown): Prom
       let isGone = false
       response.on('close', () => (isGone = true))
       const ids = { threadId: input.threadId, runId: input.runId }
+      const encoder = new EventEncoder({ accept: request.headers.accept ?? '' })
       const send = (...events: readonly object[]): void => {
-        if (!response.headersSent) response.writeHead(200, { 'content-type': 'text/event-stream' })
-        for (const event of events) response.write(`data: ${JSON.stringify(event)}\n\n`)
+        if (!response.headersSent) response.writeHead(200, { 'content-type': encoder.getContentType() })
+        for (const event of events) response.write(encoder.encodeBinary(event as BaseEvent))
       }
       const run: UpstreamRun = {
         input,
