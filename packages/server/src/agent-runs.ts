@@ -31,6 +31,8 @@ export class AgentRuns {
   readonly #runs = new Set<AgentRun>()
   readonly #perDocument = new Map<string, number>()
   #stoppedBy: PolyphonyError | undefined
+  /** Called when the last place is free, once nobody gets one any more. */
+  #allLeft: () => void = () => undefined
 
   /** Throws `TypeError` for an agent whose address is not one. */
   constructor(options: AgentRunsOptions) {
@@ -82,13 +84,15 @@ export class AgentRuns {
       const left = (this.#perDocument.get(documentId) ?? 1) - 1
       if (left === 0) this.#perDocument.delete(documentId)
       else this.#perDocument.set(documentId, left)
+      if (this.#perDocument.size === 0) this.#allLeft()
     }
   }
 
-  /** Begins a run, for which there must be a place. `release` is called when it is over. */
+  /** Begins a run, for which there must be a place. `release` is called when it is over. Throws `shutting-down`. */
   start(run: Omit<AgentRunOptions, keyof Omit<AgentRunsOptions, 'agents'>>, release: () => void): AgentRun {
     const { clock, random, limits, logger, telemetry } = this.#options
     const { documentId } = run.handle
+    if (this.#stoppedBy !== undefined) throw this.#stoppedBy
     logger.info({ documentId, agent: run.name, runId: run.authorship.runId }, 'agent run started')
     const started = new AgentRun({ ...run, clock, random, limits, logger, telemetry })
     this.#runs.add(started)
@@ -99,13 +103,17 @@ export class AgentRuns {
     return started
   }
 
-  /** Ends all runs and lets none begin. Resolves when the documents know. */
+  /** Ends all runs, also those that are about to begin, and lets no more begin. Resolves when the documents know. */
   async stop(): Promise<void> {
     const error = new PolyphonyError(
       'shutting-down',
       'The server is shutting down; start the run again in a moment.',
     )
     this.#stoppedBy = error
+    const left = new Promise<void>((resolve) => {
+      this.#allLeft = resolve
+    })
     await Promise.all([...this.#runs].map((run) => run.stop(error)))
+    if (this.#perDocument.size > 0) await left
   }
 }

@@ -4,6 +4,7 @@ import {
   encodeRunError,
   encodeRunStarted,
   encodeSse,
+  endRun,
   endSilentRuns,
   parseRunInput,
   passedOnInput,
@@ -12,7 +13,7 @@ import {
   startRun,
   type RunInput,
 } from '@polyphony/ag-ui'
-import { PolyphonyError } from '@polyphony/core'
+import { PolyphonyError, toPolyphonyError } from '@polyphony/core'
 import type { AgentRun, RunOutcome } from './agent-run.ts'
 import type { AgentRuns } from './agent-runs.ts'
 import { requireRunInput, takeProposal } from './ag-ui-face.ts'
@@ -115,6 +116,7 @@ interface Begun {
 async function begin(exchange: Exchange, beginning: Beginning): Promise<Begun> {
   const { runs, name, documentId, input, body, release } = beginning
   let handle: DocumentHandle | undefined
+  let isNoted = false
   const leave = (): void => {
     handle?.release()
     release()
@@ -124,6 +126,10 @@ async function begin(exchange: Exchange, beginning: Beginning): Promise<Begun> {
     handle = await exchange.documents.open(documentId)
     const opened = handle
     await noteStart(exchange, opened, name, input)
+    isNoted = true
+    const { principal, limits, clock } = exchange
+    const authorship = { author: principal.id, runId: input.runId }
+    await takeHistory(opened, authorship, input.messages, { limits, nowMs: clock.now() })
     const given = await opened.read((view) => ({
       seen: view.version,
       state: view.read({ pointer: input.pointer }),
@@ -152,8 +158,27 @@ async function begin(exchange: Exchange, beginning: Beginning): Promise<Begun> {
     )
     return { run, holds, notes }
   } catch (error) {
+    if (handle !== undefined && isNoted) await noteFailure(exchange, handle, input.runId, error)
     leave()
     throw error
+  }
+}
+
+/** A run that is noted and never begins has ended. When that cannot be noted either, others find it silent later. */
+async function noteFailure(
+  { principal, clock, logger }: Exchange,
+  handle: DocumentHandle,
+  runId: string,
+  cause: unknown,
+): Promise<void> {
+  const { code, message } = toPolyphonyError(cause)
+  try {
+    await handle.edit({ author: principal.id, runId }, (view) =>
+      endRun(view.doc, runId, { status: 'failed', endedAtMs: clock.now(), error: { code, message } }),
+    )
+  } catch (error) {
+    const { documentId } = handle
+    logger.warn({ documentId, runId, error: String(error) }, 'end of an agent run not noted')
   }
 }
 
@@ -161,7 +186,7 @@ async function noteStart(
   { principal, limits, clock }: Exchange,
   handle: DocumentHandle,
   agent: string,
-  { runId, threadId, messages }: RunInput,
+  { runId, threadId }: RunInput,
 ): Promise<void> {
   const authorship = { author: principal.id, runId }
   const nowMs = clock.now()
@@ -169,7 +194,6 @@ async function noteStart(
     startRun(view.doc, { runId, threadId, agent, author: principal.id, startedAtMs: nowMs }, limits.runsKept)
     endSilentRuns(view.doc, nowMs, ({ aliveAtMs }) => !(nowMs - aliveAtMs <= limits.runSilentMs))
   })
-  await takeHistory(handle, authorship, messages, { limits, nowMs })
 }
 
 /** Tells the caller what the agent says besides, each after what it said before, and how its run ends. */

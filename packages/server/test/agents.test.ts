@@ -350,6 +350,19 @@ describe('a run', () => {
     expect(runIn(setting, 'r')?.error?.code).toBe('shutting-down')
   })
 
+  test('that cannot begin is noted as failed, and is in the way of nobody', async () => {
+    const setting = await start(slow, { limits: { messagesMax: 2, documentAgentRunsMax: 1 } })
+    const messages = ['1', '2', '3'].map((id) => ({ id, role: 'user', content: id }))
+    for (const runId of ['r1', 'r2']) {
+      const json = { threadId: 't', runId, messages }
+      const { body } = await send('POST', setting.server.address('plan', '/agents/helper'), { json })
+      expect(body).toMatchObject({ code: 'too-many-messages' })
+      await until('the end to be noted', () => runIn(setting, runId)?.error?.code === 'too-many-messages')
+      expect(runIn(setting, runId)?.status).toBe('failed')
+    }
+    expect(setting.upstream.runs).toEqual([])
+  })
+
   test('has an id of its own, an agent that may run there, and a place', async () => {
     const setting = await start(slow, { agent: { documents: ['pl*'] }, limits: { documentAgentRunsMax: 1 } })
     const { agent, begin } = call(setting)
