@@ -7,8 +7,9 @@ import { LocalCopy } from './local-copy.ts'
 import type { TakenUpdate } from './local-place.ts'
 import { PendingEdits } from './pending-edits.ts'
 import { Presence } from './presence.ts'
+import { closedError, readOnlyError } from './refusal.ts'
 import { ServerConnection, type ConnectionState } from './server-connection.ts'
-import { StatusBoard, type DocumentStatus } from './status.ts'
+import { StatusBoard, whyRefused, type DocumentStatus } from './status.ts'
 import { isIntegrated } from './update-ids.ts'
 import { valueAt } from './value-at.ts'
 
@@ -120,17 +121,15 @@ export class PolyphonyDocument<T = JsonValue> {
 
   /**
    * Edits the state by a JSON Patch, or by a recipe that changes a copy of it (of a part: `pointer`), of which what
-   * differs is carried out. Throws as `JsonView.apply` and `assign` do, and `forbidden` in a session that may only read;
-   * then nothing has changed.
+   * differs is carried out. Throws as `JsonView.apply` and `assign` do, `forbidden` in a session that may only read, and
+   * `invalid-request` after `close`; then nothing has changed.
    */
   change(
     change: JsonPatch | Recipe<JsonValue> | Recipe<T>,
     { pointer = '', origin = this }: ChangeOptions = {},
   ): PatchResult {
-    if (this.#access === 'read')
-      throw new PolyphonyError('forbidden', `The token grants reading "${this.documentId}", not writing.`, {
-        documentId: this.documentId,
-      })
+    if (this.#closed) throw closedError(this.documentId)
+    if (this.#access === 'read') throw readOnlyError(this.documentId)
     if (typeof change !== 'function') return this.view.apply(change, { origin })
     const draft = this.view.read({ pointer })
     // As with `value`: the recipe's author knows the type of what the pointer leads to.
@@ -155,7 +154,7 @@ export class PolyphonyDocument<T = JsonValue> {
     return this.#board.subscribe(listener)
   }
 
-  /** Resolves with the status once it is so; at once if it is. */
+  /** Resolves with the status once it is so; at once if it is. Rejects when the document is closed before that. */
   when(holds: (status: DocumentStatus) => boolean): Promise<DocumentStatus> {
     return this.#board.when(holds)
   }
@@ -165,18 +164,26 @@ export class PolyphonyDocument<T = JsonValue> {
     await this.#loaded
   }
 
-  /** Resolves once the document shows what the server has. */
+  /** Resolves once the document shows what the server has. Rejects with `status.error` when the server refuses. */
   async whenOnline(): Promise<void> {
-    await this.when(({ connection }) => connection === 'online')
+    await this.#board.when(({ connection }) => connection === 'online', whyRefused)
   }
 
-  /** Resolves once the server has committed everything. */
+  /**
+   * Resolves once the server has committed everything. Rejects with `status.error` when the server refuses, and with
+   * `forbidden` when it takes no edits from this session.
+   */
   async whenSaved(): Promise<void> {
-    await this.when(({ saved }) => saved)
+    await this.#board.when(
+      ({ saved }) => saved,
+      (status) =>
+        whyRefused(status) ?? (status.access === 'read' ? readOnlyError(this.documentId) : undefined),
+    )
   }
 
-  /** Connects, also after a refusal. Does nothing while connected. */
+  /** Connects, also after a refusal. Does nothing while connected, or after `close`. */
   connect(): void {
+    if (this.#closed) return
     this.#wantsConnection = true
     this.#connection?.connect()
   }
@@ -209,6 +216,7 @@ export class PolyphonyDocument<T = JsonValue> {
     try {
       await this.#copy?.close()
     } finally {
+      this.#board.end(closedError(this.documentId))
       if (this.#settings.ownsDoc) this.doc.destroy()
     }
   }

@@ -1,24 +1,16 @@
-import { PolyphonyError, toPolyphonyError, type Clock, type Logger, type Random } from '@polyphony/core'
-import type { DocumentStore } from '@polyphony/storage'
-import type { LocalCopyHost, LocalPlace, OpenedStore } from './local-place.ts'
+import { PolyphonyError, toPolyphonyError } from '@polyphony/core'
+import type { LocalCopyHost, LocalCopyOptions, OpenedStore } from './local-place.ts'
 import { LocalLog } from './local-log.ts'
 import { PendingEdits } from './pending-edits.ts'
 import { StoredIds } from './stored-ids.ts'
 import { isTabMessage, type TabChannel, type TabMessage, type TabPlatform } from './tabs.ts'
-
-export interface LocalCopyOptions {
-  readonly place: LocalPlace
-  readonly host: LocalCopyHost
-  readonly clock: Clock
-  readonly random: Random
-  readonly logger: Logger
-  readonly checkpointEntries?: number | undefined
-  readonly checkpointBytes?: number | undefined
-}
+import { within } from './within.ts'
 
 /** A leader that does not answer for so long is not waited for: the server, or its answer, will bring the content. */
 const joinTimeoutMs = 5_000
 const clearTimeoutMs = 5_000
+/** Closing waits so long for a leader to store what was handed to it, or to go. */
+const handOverTimeoutMs = 5_000
 const nothing = new Uint8Array([0, 0])
 /** Of a state vector without clients: a zero. */
 const emptyStateVectorBytes = 1
@@ -30,8 +22,9 @@ const emptyStateVectorBytes = 1
  */
 export class LocalCopy {
   readonly #options: LocalCopyOptions
+  readonly #host: LocalCopyHost
   readonly #tab: string
-  readonly #channel: TabChannel | undefined
+  #channel: TabChannel | undefined
   readonly #leaving = new AbortController()
   /** Tabs of which it is known that they are not connected. */
   readonly #unconnected = new Set<string>()
@@ -45,16 +38,21 @@ export class LocalCopy {
   #release = (): void => undefined
   #opened: OpenedStore | undefined
   #cleared = false
+  #closing: Promise<void> | undefined
   #closed = false
   #online = false
+  /** While this tab reads the store, as its leader. */
+  #leading: Promise<void> | undefined
   /** Edits of this tab: handed to a leader, and called stored by one. */
   #sent = 0
   #stored = 0
   #loaded = (): void => undefined
+  #handedOver = (): void => undefined
   #whenCleared = new Set<() => void>()
 
   constructor(options: LocalCopyOptions) {
     this.#options = options
+    this.#host = options.host
     this.#tab = options.random.hex(8)
     this.#channel = options.place.tabs?.openChannel(options.place.name, (message) => {
       if (isTabMessage(message) && message.tab !== this.#tab && !this.#closed) this.#receive(message)
@@ -73,20 +71,14 @@ export class LocalCopy {
 
   /** Settles once the document shows what is kept on this machine, or it is known why it cannot. */
   async load(): Promise<void> {
-    const { place, clock } = this.#options
-    const { tabs, name } = place
-    if (tabs === undefined) return await this.#lead()
+    const { clock } = this.#options
+    const { tabs, name } = this.#options.place
+    if (tabs === undefined) return await (this.#leading = this.#lead())
     const first = await new Promise<boolean>((resolve) => {
       void this.#request(tabs, name, true, resolve)
     })
     if (first || this.#closed) return
-    const joined = new Promise<void>((resolve) => {
-      const cancel = clock.after(joinTimeoutMs, resolve)
-      this.#loaded = () => {
-        cancel()
-        resolve()
-      }
-    })
+    const joined = within(clock, joinTimeoutMs, (done) => (this.#loaded = done))
     void this.#request(tabs, name, false, () => undefined)
     this.#join()
     await joined
@@ -138,39 +130,56 @@ export class LocalCopy {
   async clear(): Promise<void> {
     if (this.#cleared) return
     if (this.#log !== undefined) return await this.#clear()
+    if (this.#holdsLock && this.#error !== undefined) throw this.#error
     const { clock, place } = this.#options
-    await new Promise<void>((resolve, reject) => {
-      const cancel = clock.after(clearTimeoutMs, () =>
-        reject(
-          new PolyphonyError('store-locked', `The tab that keeps "${place.id}" does not answer; try again.`),
-        ),
-      )
-      this.#whenCleared.add(() => {
-        cancel()
-        resolve()
-      })
+    const isDone = await within(clock, clearTimeoutMs, (done) => {
+      this.#whenCleared.add(done)
       this.#post({ type: 'clear', tab: this.#tab })
     })
+    if (!isDone)
+      throw new PolyphonyError('store-locked', `The tab that keeps "${place.id}" does not answer; try again.`)
   }
 
-  /** Lets another tab take over, once what was recorded is durable or has failed to be. */
+  /** Lets another tab take over, once what was edited is durable or has failed to be. */
   async close(): Promise<void> {
-    if (this.#closed) return
+    this.#closing ??= this.#close()
+    await this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#handOver()
     this.#closed = true
-    this.#leaving.abort()
     this.#loaded()
     try {
+      await this.#leading
       await this.#end()
     } finally {
-      this.#post({ type: 'left', tab: this.#tab })
-      this.#channel?.close()
-      this.#release()
+      this.#leave()
     }
+  }
+
+  /** Other tabs hear nothing of this one any more, and may lead. */
+  #leave(): void {
+    this.#leaving.abort()
+    this.#post({ type: 'left', tab: this.#tab })
+    this.#channel?.close()
+    this.#channel = undefined
+    this.#release()
+  }
+
+  /** What was edited before there was a log, or in a tab that has none, is on its way to one. */
+  async #handOver(): Promise<void> {
+    await this.#leading
+    const { clock } = this.#options
+    if (this.#log !== undefined || this.#cleared || this.#error !== undefined || this.isSaved) return
+    await within(clock, handOverTimeoutMs, (done) => (this.#handedOver = done))
   }
 
   async #end(): Promise<void> {
     await this.#log?.close()
-    await this.#opened?.close()
+    const opened = this.#opened
+    this.#opened = undefined
+    await opened?.close()
   }
 
   /** Calls `answer` with whether the lock is held; then leads until the copy is closed. */
@@ -183,96 +192,82 @@ export class LocalCopy {
     const options = ifAvailable ? { ifAvailable } : { signal: this.#leaving.signal }
     try {
       await tabs.locks.request(name, options, async (lock) => {
-        if (lock === null || this.#closed) return answer(false)
+        if (lock === null || this.#closed || this.#cleared) return answer(false)
         const released = new Promise<void>((resolve) => (this.#release = resolve))
-        await this.#lead()
+        await (this.#leading = this.#lead())
         answer(true)
         await released
       })
     } catch (cause) {
-      if (this.#closed) return answer(false)
-      this.#fail(cause)
+      if (!this.#leaving.signal.aborted) this.#fail(cause)
       answer(false)
     }
   }
 
   async #lead(): Promise<void> {
-    const { place, host } = this.#options
+    const { place, host: subject, ...options } = this.#options
     this.#holdsLock = true
     try {
       // What the document has already is not from the store.
-      this.#missed = this.#stateVector().length > emptyStateVectorBytes
+      this.#missed = this.#host.stateVector().length > emptyStateVectorBytes
       this.#opened = await place.open()
-      const log = this.#createLog(this.#opened.store)
+      const { store } = this.#opened
+      const log = new LocalLog({ ...options, store, id: place.id, subject, changed: () => subject.changed() })
       const kept = new PendingEdits()
       await log.load((kind, update) => {
-        host.load(update)
+        this.#host.load(update)
         if (kind === 'edit') kept.add(update)
         else if (kind === 'confirmed') kept.clear()
       })
       await this.#follow(log)
       const pending = kept.toUpdate()
-      if (pending !== undefined) host.loadPending(pending)
-      if (this.#closed) await this.#end()
+      if (pending !== undefined) this.#host.loadPending(pending)
+      // Another tab cleared the copy while this one was taking over, and has just written what it shows.
+      if (this.#cleared) await this.#clear()
       this.#post({ type: 'lead', tab: this.#tab })
     } catch (cause) {
       this.#fail(cause)
     }
     this.#loaded()
-    host.changed()
-  }
-
-  #createLog(store: DocumentStore): LocalLog {
-    const { place, host, clock, random, logger, checkpointBytes, checkpointEntries } = this.#options
-    return new LocalLog({
-      store,
-      id: place.id,
-      subject: host,
-      clock,
-      random,
-      logger,
-      changed: () => host.changed(),
-      checkpointBytes,
-      checkpointEntries,
-    })
+    this.#host.changed()
   }
 
   /** Records what the document has and the store has not: what came in while there was no log. From then on, there is. */
   async #follow(log: LocalLog): Promise<void> {
-    const { host } = this.#options
-    while (this.#missed) {
+    while (this.#missed && !this.#cleared) {
       this.#missed = false
       const stored = new StoredIds()
       await log.load((_kind, update) => stored.note(update))
       // What is noted meanwhile is in the document, too.
       this.#missed = false
-      const content = host.diff(stored.stateVector())
+      const content = this.#host.diff(stored.stateVector())
       if (stored.lack(content)) log.record('content', content)
-      const pending = host.pendingUpdate()
+      const pending = this.#host.pendingUpdate()
       if (pending !== undefined) log.record('edit', pending)
     }
     // In the same turn as the last look, so that nothing is missed in between.
     this.#log = log
     this.#stored = this.#sent
+    this.#handedOver()
   }
 
   #record(kind: 'edit' | 'content', update: Uint8Array): void {
-    if (this.#log === undefined) this.#missed = true
-    else this.#log.record(kind, update)
+    this.#missed ||= this.#log === undefined
+    this.#log?.record(kind, update)
   }
 
   #fail(cause: unknown): void {
-    const { place, logger, host } = this.#options
+    const { place, logger } = this.#options
     this.#error = toPolyphonyError(cause, 'store-failed', { documentId: place.id })
+    this.#handedOver()
     logger.error(
       { documentId: place.id, code: this.#error.code, error: this.#error.message },
       'no local copy; the document is kept in memory',
     )
-    host.changed()
+    this.#host.changed()
   }
 
   #receive(message: TabMessage): void {
-    const { host } = this.#options
     switch (message.type) {
       case 'join':
         this.#note(message.tab, message.online)
@@ -302,13 +297,14 @@ export class LocalCopy {
       case 'stored':
         if (message.to !== this.#tab) return
         this.#stored = Math.max(this.#stored, message.sequence)
-        host.changed()
+        if (this.isSaved) this.#handedOver()
+        this.#host.changed()
         return
       case 'committed':
-        host.takeCommitted(message.update)
+        this.#host.takeCommitted(message.update)
         return
       case 'clocks-committed':
-        host.takeCommittedClocks(new Map(message.clocks))
+        this.#host.takeCommittedClocks(new Map(message.clocks))
         return
       case 'online':
         this.#note(message.tab, message.online)
@@ -317,10 +313,10 @@ export class LocalCopy {
         this.#unconnected.delete(message.tab)
         return
       case 'clear':
-        if (this.#log !== undefined) this.#clear().catch((cause: unknown) => this.#fail(cause))
-        return
       case 'cleared':
-        this.#forget()
+        // Cleared already: a lock may be handed on faster than a message, and then this tab has written the copy anew.
+        if (this.#log !== undefined) this.#clear().catch((cause: unknown) => this.#fail(cause))
+        else if (message.type === 'cleared') this.#forget()
     }
   }
 
@@ -330,31 +326,34 @@ export class LocalCopy {
   }
 
   #answer(to: string, stateVector: Uint8Array): void {
-    const { host } = this.#options
     this.#post({
       type: 'state',
       tab: this.#tab,
       to,
-      update: host.diff(stateVector),
-      pending: host.pendingUpdate(),
-      stateVector: this.#stateVector(),
+      update: this.#host.diff(stateVector),
+      pending: this.#host.pendingUpdate(),
+      stateVector: this.#host.stateVector(),
     })
   }
 
   /** Gives the leader what it lacks: first the edits of this tab, which it calls stored, then what else there is. */
   #catchUp(stateVector: Uint8Array): void {
-    const { host } = this.#options
-    const update = host.pendingUpdate() ?? nothing
+    const update = this.#host.pendingUpdate() ?? nothing
     this.#post({ type: 'edit', tab: this.#tab, update, sequence: this.#sent })
-    this.#post({ type: 'content', tab: this.#tab, update: host.diff(stateVector) })
+    this.#post({ type: 'content', tab: this.#tab, update: this.#host.diff(stateVector) })
   }
 
   #join(): void {
-    this.#post({ type: 'join', tab: this.#tab, stateVector: this.#stateVector(), online: this.#online })
+    this.#post({
+      type: 'join',
+      tab: this.#tab,
+      stateVector: this.#host.stateVector(),
+      online: this.#online,
+    })
   }
 
   #take(kind: 'edit' | 'content', update: Uint8Array): boolean {
-    const { fresh, isComplete } = this.#options.host.take(kind, update)
+    const { fresh, isComplete } = this.#host.take(kind, update)
     if (fresh !== undefined) this.#record(kind, fresh)
     return isComplete
   }
@@ -367,7 +366,7 @@ export class LocalCopy {
       return
     }
     if (!this.#owed.has(from))
-      this.#post({ type: 'ask', tab: this.#tab, to: from, stateVector: this.#stateVector() })
+      this.#post({ type: 'ask', tab: this.#tab, to: from, stateVector: this.#host.stateVector() })
     this.#owed.set(from, sequence)
   }
 
@@ -378,20 +377,20 @@ export class LocalCopy {
   async #clear(): Promise<void> {
     await this.#log?.close()
     await this.#opened?.store.delete(this.#options.place.id)
+    await this.#end()
     this.#post({ type: 'cleared', tab: this.#tab })
     this.#forget()
   }
 
+  /** From now on this tab is alone with what it shows: nothing of it may get into a copy that is begun anew. */
   #forget(): void {
     this.#cleared = true
     this.#log = undefined
+    this.#leave()
+    this.#loaded()
     for (const task of this.#whenCleared) task()
     this.#whenCleared.clear()
-    this.#options.host.changed()
-  }
-
-  #stateVector(): Uint8Array {
-    return this.#options.host.stateVector()
+    this.#host.changed()
   }
 
   #post(message: TabMessage): void {

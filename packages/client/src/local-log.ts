@@ -120,9 +120,9 @@ export class LocalLog {
 
   /** Appends a record; see `whenDurable`. */
   record(kind: RecordKind, update: Uint8Array = nothing): void {
-    if (this.#closed) return
+    // What is not written counts all the same: `isSaved` must not say that it is.
     this.#recorded++
-    if (this.#gaveUp) return
+    if (this.#gaveUp || this.#closed) return
     const last = this.#queue.at(-1)
     if (last?.kind === kind && kind !== 'confirmed') last.updates.push(update)
     else this.#queue.push({ kind, updates: [update] })

@@ -1,3 +1,4 @@
+import type { Clock, Logger, Random } from '@polyphony/core'
 import type { DocumentStore } from '@polyphony/storage'
 import type { LogSubject } from './local-log.ts'
 import type { TabPlatform } from './tabs.ts'
@@ -43,6 +44,16 @@ export interface LocalCopyHost extends LogSubject {
   diff(stateVector: Uint8Array): Uint8Array
   /** Called when `isSaved` or `error` may have changed. */
   changed(): void
+}
+
+export interface LocalCopyOptions {
+  readonly place: LocalPlace
+  readonly host: LocalCopyHost
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly checkpointEntries?: number | undefined
+  readonly checkpointBytes?: number | undefined
 }
 
 /** What tells one local copy from another. */

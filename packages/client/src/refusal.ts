@@ -43,6 +43,17 @@ export function readDenial(text: string, documentId: string): PolyphonyError {
     : new PolyphonyError('forbidden', text, { documentId })
 }
 
+/** Of an edit in a session that the server only lets read. */
+export function readOnlyError(documentId: string): PolyphonyError {
+  const message = `The token grants reading "${documentId}", not writing.`
+  return new PolyphonyError('forbidden', message, { documentId })
+}
+
+/** Of what is asked of a document after its `close`. */
+export function closedError(documentId: string): PolyphonyError {
+  return new PolyphonyError('invalid-request', `"${documentId}" has been closed here.`, { documentId })
+}
+
 function errorOfClose({ code, reason = '', documentId }: ConnectionEnd): PolyphonyError | undefined {
   if (code === undefined) return undefined
   const known = isErrorCode(reason) ? reason : codeOfClose(code)

@@ -30,6 +30,8 @@ export interface DocumentStatus {
 export class StatusBoard {
   #status: DocumentStatus
   readonly #listeners = new Set<(status: DocumentStatus) => void>()
+  readonly #waiting = new Set<(reason: PolyphonyError) => void>()
+  #ended: PolyphonyError | undefined
 
   constructor(status: DocumentStatus) {
     this.#status = status
@@ -51,17 +53,45 @@ export class StatusBoard {
     return () => void this.#listeners.delete(listener)
   }
 
-  /** Resolves with the first status, from now on, for which this holds. */
-  when(holds: (status: DocumentStatus) => boolean): Promise<DocumentStatus> {
-    return new Promise((resolve) => {
-      if (holds(this.#status)) return resolve(this.#status)
-      const stop = this.subscribe((status) => {
-        if (!holds(status)) return
+  /**
+   * Resolves with the first status, from now on, for which this holds. Rejects with what `hopeless` finds before that: why
+   * waiting is pointless. Rejects as well once the board has ended.
+   */
+  when(
+    holds: (status: DocumentStatus) => boolean,
+    hopeless: (status: DocumentStatus) => PolyphonyError | undefined = () => undefined,
+  ): Promise<DocumentStatus> {
+    return new Promise((resolve, reject) => {
+      const look = (status: DocumentStatus): void => {
+        const reason = hopeless(status) ?? this.#ended
+        if (!holds(status) && reason === undefined) return
         stop()
-        resolve(status)
-      })
+        this.#waiting.delete(give)
+        if (holds(status)) resolve(status)
+        else reject(reason)
+      }
+      const give = (reason: PolyphonyError): void => {
+        stop()
+        reject(reason)
+      }
+      const stop = this.subscribe(look)
+      this.#waiting.add(give)
+      look(this.#status)
     })
   }
+
+  /** Nothing changes any more: whoever waits is told so. */
+  end(reason: PolyphonyError): void {
+    this.#ended = reason
+    for (const reject of this.#waiting) reject(reason)
+    this.#waiting.clear()
+    this.#listeners.clear()
+  }
+}
+
+/** Why trying again is pointless; undefined when it is not. */
+export function whyRefused({ connection, error }: DocumentStatus): PolyphonyError | undefined {
+  return connection === 'refused' ? error : undefined
 }
 
 function isSame(a: DocumentStatus, b: DocumentStatus): boolean {

@@ -213,6 +213,40 @@ describe('the local copy', () => {
     expect(again.status.saved).toBe(true)
   })
 
+  it('has, once closed, what was edited before it was read', async () => {
+    const server = await startServer()
+    const disk = new MemoryDisk()
+    const inner = new MemoryStore({ disk })
+    const ada = open(server, { store: inner, connect: false })
+    ada.change(add('/a', 1))
+    await ada.close()
+    await inner.close()
+    const again = open(server, { store: new MemoryStore({ disk }), connect: false })
+    await again.whenLoaded()
+    expect(again.value).toEqual({ a: 1 })
+    expect(again.status.pending).toBe(1)
+  })
+
+  it('that cannot be removed is not called saved', async () => {
+    const server = await startServer()
+    let broken = true
+    const store = new Proxy(new MemoryStore(), {
+      get: (target, key) => {
+        if (key === 'delete' && broken) return () => Promise.reject(new Error('The disk is gone.'))
+        const value: unknown = Reflect.get(target, key, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const ada = open(server, { store, connect: false })
+    await ada.whenLoaded()
+    await expect(ada.clearLocal()).rejects.toThrow('The disk is gone.')
+    ada.change(add('/a', 1))
+    expect(ada.status.savedLocally).toBe(false)
+    broken = false
+    await ada.clearLocal()
+    expect(ada.status.savedLocally).toBe(false)
+  })
+
   it('is removed on demand', async () => {
     const server = await startServer()
     const store = new MemoryStore()
@@ -295,6 +329,30 @@ describe('refusals', () => {
     expect(() => ada.change(add('/a', 1))).toThrow(expect.objectContaining({ code: 'forbidden' }))
     ada.doc.getMap('state').set('more', 1)
     expect(ada.status).toMatchObject({ saved: false, pending: 2 })
+  })
+
+  it('are told to whoever waits for what cannot come about', async () => {
+    const server = await startServer({ authorize })
+    const stranger = open(server, { token: 'nonsense', store: 'memory' })
+    stranger.change(add('/a', 1))
+    const waiting = [stranger.whenOnline(), stranger.whenSaved()]
+    for (const promise of waiting) await expect(promise).rejects.toMatchObject({ code: 'unauthorized' })
+    const reader = open(server, { token: await token('read'), store: 'memory', connect: false })
+    reader.change(add('/a', 1))
+    reader.connect()
+    await expect(reader.whenSaved()).rejects.toMatchObject({ code: 'forbidden' })
+  })
+
+  it('end with the document: who still waits is told, and it does not come back', async () => {
+    const server = await startServer()
+    const ada = open(server, { connect: false })
+    ada.change(add('/a', 1))
+    const waiting = expect(ada.whenSaved()).rejects.toMatchObject({ code: 'invalid-request' })
+    await ada.close()
+    await waiting
+    expect(() => ada.change(add('/b', 1))).toThrow(expect.objectContaining({ code: 'invalid-request' }))
+    ada.connect()
+    expect(ada.status.connection).toBe('offline')
   })
 
   it('stops when the document is deleted', async () => {

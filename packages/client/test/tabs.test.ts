@@ -2,7 +2,7 @@ import { MemoryDisk, MemoryStore } from '@polyphony/storage'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { openDocument, type OpenDocumentOptions, type PolyphonyDocument } from '../src/index.ts'
 import { BrowserProfile } from './support/browser-profile.ts'
-import { RestartableServer, fastClock } from './support/server.ts'
+import { RestartableServer, fastClock, readLog } from './support/server.ts'
 
 const servers: RestartableServer[] = []
 const documents: PolyphonyDocument[] = []
@@ -31,7 +31,15 @@ async function startBrowser() {
     documents.push(document)
     return { document, kill }
   }
-  return { server, openTab }
+  /** What is on the disk, whoever shows what. */
+  const stored = async () => {
+    const store = new MemoryStore({ disk })
+    const ids: string[] = []
+    for await (const { documentId } of store.list()) ids.push(documentId)
+    expect(ids).toHaveLength(1)
+    return (await readLog(store, ids[0] ?? '')).getMap('state').toJSON()
+  }
+  return { server, openTab, stored }
 }
 
 const add = (path: string, value: number | string) => [{ op: 'add', path, value }] as const
@@ -117,6 +125,44 @@ describe('tabs of one browser', () => {
     const c = openTab({ connect: false }).document
     await c.whenLoaded()
     expect(c.value).toEqual({})
+  })
+
+  it('that go on after the copy was cleared write none anew, and hand on nothing to one that is', async () => {
+    const { openTab, stored } = await startBrowser()
+    const a = openTab({ connect: false }).document
+    await a.whenLoaded()
+    const b = openTab({ connect: false }).document
+    await b.whenLoaded()
+    a.change(add('/secret', 1))
+    await vi.waitFor(() => expect(b.value).toEqual({ secret: 1 }))
+    await a.clearLocal()
+    await a.close()
+    const c = openTab({ connect: false }).document
+    await c.whenLoaded()
+    b.change(add('/more', 1))
+    c.change(add('/new', 1))
+    await c.when(({ savedLocally }) => savedLocally)
+    await b.close()
+    await c.close()
+    expect(b.status.savedLocally).toBe(false)
+    expect(await stored()).toEqual({ new: 1 })
+  })
+
+  it('are closed once what they handed on is stored, or the tab that should is gone', async () => {
+    const { openTab, stored } = await startBrowser()
+    const leader = openTab({ connect: false })
+    await leader.document.whenLoaded()
+    const b = openTab({ connect: false }).document
+    await b.whenLoaded()
+    b.change(add('/b', 1))
+    await b.close()
+    expect(await stored()).toEqual({ b: 1 })
+    const c = openTab({ connect: false }).document
+    await c.whenLoaded()
+    leader.kill()
+    c.change(add('/c', 1))
+    await c.close()
+    expect(await stored()).toEqual({ b: 1, c: 1 })
   })
 
   it('edit on while the first of them still reads', async () => {
