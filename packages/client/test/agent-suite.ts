@@ -169,6 +169,26 @@ function following(): void {
     await expect(bench.agent(address()).runAgent()).rejects.toMatchObject({ status: 410 })
   })
 
+  test('an answer that is no event stream, or never ends as a run does, fails instead of being asked for again', async () => {
+    await put({ n: 0 })
+    let requests = 0
+    const answering = (headers: Record<string, string>, body: string) => (): Promise<Response> => {
+      requests += 1
+      return Promise.resolve(new Response(body, { headers }))
+    }
+    const page = answering({ 'content-type': 'text/html; charset=utf-8' }, '<h1>Sign in</h1>')
+    const atPage = bench.agent(address(), { fetch: page })
+    await expect(atPage.connectAgent()).rejects.toThrow('text/html; charset=utf-8, not an event stream')
+    expect(requests).toBe(1)
+    const cut = answering(
+      { 'content-type': 'text/event-stream' },
+      'data: {"type":"RUN_STARTED","threadId":"t","runId":"r"}\n\n',
+    )
+    const once = bench.agent(address(), { fetch: cut, mode: 'sync', reconnect: { firstMs: 1, maxMs: 1 } })
+    await expect(once.runAgent()).rejects.toThrow('ended before the run did')
+    expect(requests).toBeLessThan(10)
+  })
+
   test('a run can be aborted at any moment', async () => {
     const agent = bench.agent(address())
     for (const start of ['connectAgent', 'runAgent'] as const) {

@@ -2,7 +2,7 @@ import type { BaseEvent } from '@ag-ui/client'
 import { errorTable } from '@polyphony/core'
 import { Observable } from 'rxjs'
 import type { Backoff } from '../backoff.ts'
-import { HttpError, readEvents, readHttpError } from './event-stream.ts'
+import { HttpError, readEvents, requireEvents } from './event-stream.ts'
 import type { TakeResult } from './held-state.ts'
 import { pause } from './pause.ts'
 import { StateReader, type StateChange } from './state-reader.ts'
@@ -63,6 +63,7 @@ async function* eventsOf(parts: DocumentRunParts, signal: AbortSignal): AsyncGen
   let isStarted = false
   while (!signal.aborted) {
     let waitMs = 0
+    let cause: unknown = new Error('The stream ended before the run did.')
     try {
       for await (const event of streamOf(parts, signal)) {
         const { type } = event as { readonly type: string }
@@ -75,12 +76,13 @@ async function* eventsOf(parts: DocumentRunParts, signal: AbortSignal): AsyncGen
       }
     } catch (error) {
       if (signal.aborted) break
-      if (!isResumable || !mayPass(error) || (!stays && backoff.attempts >= attemptsMax)) throw error
+      if (!isResumable || !mayPass(error)) throw error
+      cause = error
       waitMs = error instanceof HttpError ? (error.retryAfterMs ?? 0) : 0
     } finally {
       onConnected(false)
     }
-    if (!isResumable) return
+    if (!isResumable || (!stays && backoff.attempts >= attemptsMax)) throw cause
     await pause(Math.max(waitMs, backoff.next()), signal)
   }
   yield { type: 'RUN_ERROR', message: 'The run was aborted.', code: 'abort' } as unknown as BaseEvent
@@ -90,7 +92,7 @@ async function* eventsOf(parts: DocumentRunParts, signal: AbortSignal): AsyncGen
 async function* streamOf(parts: DocumentRunParts, signal: AbortSignal): AsyncGenerator<BaseEvent> {
   const { open, take, standard, isResumable, backoff, silenceMs, onConnected } = parts
   const response = await open(signal)
-  if (!response.ok) throw await readHttpError(response)
+  await requireEvents(response)
   const reader = new StateReader()
   for await (const event of readEvents(response, silenceMs)) {
     const change = reader.read(event)
@@ -106,8 +108,10 @@ async function* streamOf(parts: DocumentRunParts, signal: AbortSignal): AsyncGen
       if (isResumable) return
       continue
     }
+    if (result === 'known') continue
+    // What was taken in is progress; a stream that always ends after what is known is none.
     backoff.reset()
-    if (result === 'taken') yield standard(event)
+    yield standard(event)
   }
 }
 

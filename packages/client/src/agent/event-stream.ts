@@ -33,6 +33,15 @@ export async function readHttpError(response: Response): Promise<HttpError> {
   return new HttpError(response.status, parsed(text), seconds >= 0 ? seconds * 1_000 : undefined)
 }
 
+/** Throws an `HttpError` unless the answer is an event stream: a refusal, or the page of a proxy or a login. */
+export async function requireEvents(response: Response): Promise<void> {
+  if (!response.ok) throw await readHttpError(response)
+  const type = response.headers.get('content-type') ?? 'nothing'
+  if (/^text\/event-stream\b/i.test(type)) return
+  await response.body?.cancel()
+  throw new HttpError(response.status, `The answer is ${type}, not an event stream.`)
+}
+
 /**
  * The AG-UI events of a `text/event-stream`. Ends where the stream ends. Rejects when the connection breaks, or after
  * `silenceMs` without even a comment: such a connection is dead, though nobody has said so. Leaving the loop cancels the

@@ -209,7 +209,7 @@ export class PolyphonyAgent extends HttpAgent {
     const forwarded = optionsIn(input.forwardedProps)
     const mode = forwarded.mode ?? defaultMode
     // What an agent behind the server does must not be done again because a connection broke.
-    const isResumable = !/\/agents\/[^/]+$/.test(this.url)
+    const isResumable = !/\/agents\/[^/?#]+\/?(?=$|[?#])/.test(this.url)
     const stays = isResumable && mode === 'watch'
     const { pointer, splices, silenceMs } = this.options
     return documentRun({
@@ -261,7 +261,7 @@ export class PolyphonyAgent extends HttpAgent {
         pointer: this.options.pointer,
         reconnect: this.reconnect,
         target: () => ({
-          url: this.url.replace(/\/(ag-ui|agents\/[^/]+)$/, ''),
+          url: this.url.replace(/\/(ag-ui|agents\/[^/?#]+)\/?(?=$|[?#])/, ''),
           headers: this.headers,
           fetch: (url, init) => this.fetch(url, init),
         }),

@@ -1,11 +1,6 @@
 import { EventType, type BaseEvent } from '@ag-ui/client'
-import {
-  isJsonArray,
-  isJsonObject,
-  parsePointer,
-  type JsonValue,
-  type SplicePatch,
-} from '@polyphony/translator'
+import type { JsonValue, SplicePatch } from '@polyphony/translator'
+import { valueAt } from '../value-at.ts'
 import { spliceEventName } from './state-reader.ts'
 
 /**
@@ -15,21 +10,12 @@ import { spliceEventName } from './state-reader.ts'
 export function standardEvent(event: BaseEvent, state: JsonValue): BaseEvent {
   const { name, value, ...rest } = event as BaseEvent & { readonly name?: unknown; readonly value?: unknown }
   if (name !== spliceEventName) return event
+  // Pointers in deltas are those of the state that they lead to.
   const delta = (value as SplicePatch).map((operation) =>
     operation.op === 'splice'
-      ? { op: 'replace', path: operation.path, value: valueAt(state, operation.path) }
+      ? { op: 'replace', path: operation.path, value: valueAt(state, operation.path) ?? null }
       : operation,
   )
   const standard = { ...rest, type: EventType.STATE_DELTA, delta }
   return standard
-}
-
-/** Pointers in deltas are those of the state that they lead to. */
-function valueAt(state: JsonValue, pointer: string): JsonValue {
-  let value: JsonValue | undefined = state
-  for (const token of parsePointer(pointer)) {
-    if (isJsonArray(value)) value = value[Number(token)]
-    else value = isJsonObject(value) ? value[token] : undefined
-  }
-  return value ?? null
 }
