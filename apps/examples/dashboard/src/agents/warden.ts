@@ -18,7 +18,7 @@ export function changes({ beds, limit, alerts }: Greenhouse): object[] {
   const warm = Object.entries(beds)
     .filter(([id, { celsius }]) => celsius > limit && !known.has(id))
     .map(([id, { name }]) => {
-      const value: Alert = { id, bed: id, text: `${name} are above ${limit} °C`, seen: false }
+      const value: Alert = { id, bed: id, text: `${name}: above ${limit} °C`, seen: false }
       return { op: 'add', path: '/alerts/-', value }
     })
   return [...cold, ...warm]
