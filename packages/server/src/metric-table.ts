@@ -78,6 +78,28 @@ export const metricTable = {
     labels: [],
   },
   polyphony_commit_queue_bytes: { type: 'gauge', help: 'Bytes that wait to be durable', labels: [] },
+  polyphony_store_calls_total: {
+    type: 'counter',
+    help: 'Calls of the store by what they ask for, and how they ended: ok or the code of the error',
+    labels: ['operation', 'outcome'],
+  },
+  polyphony_store_duration_ms: {
+    type: 'histogram',
+    help: 'One call of the store; reading and listing take as long as whoever reads',
+    labels: ['operation', 'outcome'],
+    buckets: latencyMs,
+  },
+  polyphony_store_bytes: {
+    type: 'histogram',
+    help: 'Bytes of updates and states in one call of the store, before compression and encryption',
+    labels: ['operation'],
+    buckets: bytes,
+  },
+  polyphony_store_refusals_total: {
+    type: 'counter',
+    help: 'Documents of an append that the store refused; others of the same append are stored',
+    labels: ['code'],
+  },
   polyphony_held_bytes: {
     type: 'gauge',
     help: 'Bytes of updates that wait for what they depend on',

@@ -8,7 +8,7 @@ import {
   type Logger,
   type Random,
 } from '@polyphony/core'
-import type { Bus, DocumentStore } from '@polyphony/storage'
+import { observed, type Bus, type DocumentStore } from '@polyphony/storage'
 import type { JsonViewOptions } from '@polyphony/translator'
 import type { AgentOptions } from './agent-options.ts'
 import type { Authorize } from './authorization.ts'
@@ -66,13 +66,14 @@ export interface PolyphonyServer {
 
 /** A whole server: rooms over a store, with the y-websocket, REST, events and AG-UI faces. Resolves once it listens. */
 export async function createPolyphonyServer(options: PolyphonyServerOptions): Promise<PolyphonyServer> {
-  const { store, authorize, hosts, origins, site, agents } = options
+  const { authorize, hosts, origins, site, agents } = options
   const limits = options.limits ?? resolveLimits()
   const logger = options.logger ?? silentLogger
   const clock = options.clock ?? systemClock
   const random = options.random ?? systemRandom
   const metrics = options.metrics ?? createMetrics()
   const { telemetry } = metrics
+  const store = observed(options.store, { telemetry, clock })
   for (const [name, value] of Object.entries(limits)) telemetry.gauge('polyphony_limit', value, { name })
   const connections = new ConnectionCounter(limits)
   const rooms = new Rooms({

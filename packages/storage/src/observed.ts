@@ -132,7 +132,7 @@ class ObservedCall {
 
   async run<Result>(work: () => Promise<Result>): Promise<Result> {
     try {
-      const result = await context.with(trace.setSpan(context.active(), this.#span), work)
+      const result = await this.#inside(work)
       this.#end(undefined)
       return result
     } catch (error) {
@@ -143,15 +143,26 @@ class ObservedCall {
 
   /** A reader that stops early is a success. */
   async *iterate<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item> {
+    const iterator = items[Symbol.asyncIterator]()
     let failure: unknown
     try {
-      yield* items
+      for (;;) {
+        // A generator runs where it is asked to go on.
+        const next = await this.#inside(() => iterator.next())
+        if (next.done === true) return
+        yield next.value
+      }
     } catch (error) {
       failure = error
       throw error
     } finally {
       this.#end(failure)
+      await iterator.return?.()
     }
+  }
+
+  #inside<Result>(work: () => Promise<Result>): Promise<Result> {
+    return context.with(trace.setSpan(context.active(), this.#span), work)
   }
 
   #end(failure: unknown): void {
