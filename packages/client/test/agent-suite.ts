@@ -1,5 +1,5 @@
 import type { Operation } from 'fast-json-patch'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import * as Y from 'yjs'
 import type { PolyphonyAgent } from '../src/agent/index.ts'
 import {
@@ -378,6 +378,31 @@ function writing(): void {
     await until('the conflict', () => told.length > 0)
     expect(told).toMatchObject([{ reason: 'target-deleted', path: '/list/0/n' }])
     expect(agent.state).toEqual({ list: [{ id: 'b', n: 2 }] })
+  })
+
+  test('a subscriber that fails stops nothing, and takes no process with it', async () => {
+    let mayWrite = true
+    const guarded = await bench.server({
+      authorize: () => ({ id: 'somebody', access: () => (mayWrite ? 'write' : 'read') }),
+    })
+    await send('PUT', guarded.address('plan'), { json: { n: 0 } })
+    const agent = await bench.watch(guarded.address('plan', '/ag-ui'))
+    mayWrite = false
+    const printed = vi.spyOn(console, 'error').mockImplementation(() => undefined)
+    bench.onClose(() => printed.mockRestore())
+    const fail = (): never => {
+      throw new Error('A bug of the application.')
+    }
+    const { unsubscribe } = agent.subscribe({ onEditRefused: fail, onStateChanged: fail })
+    agent.setState({ n: 1 })
+    await agent.flush()
+    unsubscribe()
+    expect(agent.state).toEqual({ n: 0 })
+    expect(printed).toHaveBeenCalled()
+    mayWrite = true
+    agent.setState({ n: 2 })
+    await agent.flush()
+    expect(await stateOf(guarded, 'plan')).toEqual({ n: 2 })
   })
 
   test('what is refused is taken back for everybody to see, and what is allowed stays', async () => {

@@ -249,8 +249,7 @@ export class PolyphonyAgent extends HttpAgent {
       onConnected: (connected) => {
         if (this.isConnected === connected) return
         this.isConnected = connected
-        for (const subscriber of this.subscribers)
-          subscriber.onConnectionChanged?.({ connected, agent: this })
+        this.tell((subscriber) => subscriber.onConnectionChanged?.({ connected, agent: this }))
       },
     })
   }
@@ -270,11 +269,10 @@ export class PolyphonyAgent extends HttpAgent {
           this.notify()
         },
         onConflicts: (conflicts, patch) => {
-          for (const subscriber of this.subscribers)
-            subscriber.onEditConflicts?.({ conflicts, patch, agent: this })
+          this.tell((subscriber) => subscriber.onEditConflicts?.({ conflicts, patch, agent: this }))
         },
         onRefused: (error, patch) => {
-          for (const subscriber of this.subscribers) subscriber.onEditRefused?.({ error, patch, agent: this })
+          this.tell((subscriber) => subscriber.onEditRefused?.({ error, patch, agent: this }))
         },
       },
       held,
@@ -301,8 +299,16 @@ export class PolyphonyAgent extends HttpAgent {
   }
 
   private notify(): void {
+    const { state, messages } = this
+    this.tell((subscriber) => subscriber.onStateChanged?.({ state, messages, agent: this }))
+  }
+
+  /** Calls a hook of all subscribers. One that fails is printed, as the official client does, and stops nothing. */
+  private tell(call: (subscriber: PolyphonySubscriber) => unknown): void {
     for (const subscriber of this.subscribers)
-      void subscriber.onStateChanged?.({ state: this.state, messages: this.messages, agent: this })
+      new Promise((resolve) => resolve(call(subscriber))).catch((error: unknown) => {
+        console.error('A subscriber of a PolyphonyAgent failed.', error)
+      })
   }
 }
 
