@@ -4,6 +4,7 @@ import { helpOf, isCommand, version } from './help.ts'
 import { importDocuments } from './import.ts'
 import { keys } from './keys.ts'
 import type { Environment } from './option-sources.ts'
+import { restored } from './restored.ts'
 import { serve } from './serve.ts'
 import { StartError } from './start-error.ts'
 import { token } from './token.ts'
@@ -34,6 +35,8 @@ async function main(args: readonly string[], env: Environment): Promise<number> 
         return keys(rest)
       case 'import':
         return await importDocuments(rest, env)
+      case 'restored':
+        return await restored(rest, env)
     }
   } catch (error) {
     if (error instanceof UsageError) {

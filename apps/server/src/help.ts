@@ -9,6 +9,7 @@ const commands = {
   token: 'Make a token for a server that has an auth secret',
   keys: 'Make keys for an encrypted store, and list the ids of a key ring',
   import: 'Bring documents of y-leveldb, y-redis or JSON into a store',
+  restored: 'Say that a Redis or PostgreSQL was put back from a backup',
 } as const
 
 export type Command = keyof typeof commands
@@ -51,6 +52,8 @@ export function helpOf(command: string | undefined): string {
           ['list FILE', 'Prints the ids in a key ring, the primary (its first line) marked; never the keys.'],
         ],
       )}\n\nTo rotate: add a line at the end and give every node the file; then move that line to the top. What was\nwritten under older keys stays readable as long as their lines are there.`
+    case 'restored':
+      return `polyphony restored --store STORE [options]\n\n${commands.restored}: every document gets a new incarnation, so that\nversion tokens from after the backup are refused instead of standing for other content. Run it before the first server\nis started; running it again does no harm. A level: store notices by itself.\n\n${settingsHelp(importSettings)}`
     case 'import':
       return `polyphony import --from SOURCE --store STORE [options]\n\n${commands.import}. The source is only read; stop its server first, and that of the\nstore if it is level:. Running it again goes on where it ended, and changes nothing that is there.\n\n${table(
         importOptions.map(({ flag, value, meaning }) => [

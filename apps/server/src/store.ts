@@ -76,26 +76,42 @@ async function openPlainStore(
   settings: StoreSettings,
   logger: Logger,
 ): Promise<DocumentStore> {
-  const { fsync, allowVolatile, history: retention, levelCacheBytes: cacheBytes } = settings
+  const { fsync, history: retention, levelCacheBytes: cacheBytes } = settings
   switch (location.kind) {
     case 'memory':
       return new MemoryStore({ retention })
     case 'level':
       mkdirSync(location.directory, { recursive: true })
       return await openLevelStore(location.directory, { fsync, cacheBytes, retention, logger })
-    // Their clients are loaded only where they are used.
-    case 'redis': {
-      const { openRedisStore } = await import('@polyphony/storage-redis')
-      const { waitReplicas } = settings.redis
-      const options = { ...redisOptions(settings, logger), allowVolatile, retention, waitReplicas }
-      return await openRedisStore(location.url, options)
-    }
-    case 'postgres': {
-      const { openPostgresStore } = await import('@polyphony/storage-postgres')
-      const options = { ...postgresOptions(settings, logger), allowVolatile, retention }
-      return await openPostgresStore(location.url, options)
-    }
+    case 'redis':
+    case 'postgres':
+      return await openSharedStore(location, settings, logger)
   }
+}
+
+/** A store that many nodes share, as it is without wrappers. */
+export interface SharedStore extends DocumentStore {
+  /** Begins a new incarnation of a document: after a backup was put back. */
+  renew(documentId: string): Promise<void>
+}
+
+/** Opens the Redis or PostgreSQL at `location`, without the wrappers that the settings ask for. */
+export async function openSharedStore(
+  location: Extract<StoreLocation, { readonly kind: 'redis' | 'postgres' }>,
+  settings: StoreSettings,
+  logger: Logger,
+): Promise<SharedStore> {
+  const { allowVolatile, history: retention } = settings
+  // Their clients are loaded only where they are used.
+  if (location.kind === 'redis') {
+    const { openRedisStore } = await import('@polyphony/storage-redis')
+    const { waitReplicas } = settings.redis
+    const options = { ...redisOptions(settings, logger), allowVolatile, retention, waitReplicas }
+    return await openRedisStore(location.url, options)
+  }
+  const { openPostgresStore } = await import('@polyphony/storage-postgres')
+  const options = { ...postgresOptions(settings, logger), allowVolatile, retention }
+  return await openPostgresStore(location.url, options)
 }
 
 function redisOptions(settings: StoreSettings, logger: Logger): RedisConnectionOptions {

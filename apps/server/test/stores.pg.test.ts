@@ -2,6 +2,7 @@ import { startPostgres, type PostgresService } from '@polyphony/test-services'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startServer } from './support/running-server.ts'
 import { expectKeptThroughKill } from './support/kept.ts'
+import { expectNewIncarnations } from './support/put-back.ts'
 
 let postgres: PostgresService
 beforeAll(async () => {
@@ -11,6 +12,10 @@ afterAll(() => postgres.stop())
 
 test('--store postgres://: what was acknowledged is there after kill -9', async () => {
   await expectKeptThroughKill(['--store', postgres.url])
+})
+
+test('polyphony restored: versions from after the backup that was put back are refused', async () => {
+  await expectNewIncarnations(['--store', postgres.url, '--postgres-schema', 'put_back'])
 })
 
 test('a server that cannot be reached ends the start with a line without its password', async () => {

@@ -2,6 +2,7 @@ import { startRedis, type RedisService } from '@polyphony/test-services'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startServer } from './support/running-server.ts'
 import { expectKeptThroughKill } from './support/kept.ts'
+import { expectNewIncarnations } from './support/put-back.ts'
 
 let redis: RedisService
 beforeAll(async () => {
@@ -11,6 +12,10 @@ afterAll(() => redis.stop())
 
 test('--store redis://: what was acknowledged is there after kill -9', async () => {
   await expectKeptThroughKill(['--store', redis.url])
+})
+
+test('polyphony restored: versions from after the backup that was put back are refused', async () => {
+  await expectNewIncarnations(['--store', redis.url, '--redis-prefix', 'put-back'])
 })
 
 test('a server that cannot be reached ends the start with a line without its password', async () => {

@@ -242,6 +242,18 @@ export class PostgresStore implements DocumentStore {
     }
   }
 
+  /**
+   * Begins a new incarnation of a document with what is there. To be done for each document after a backup was put back,
+   * before anything is written: revisions would be given out a second time, with other content. A no-op for a document
+   * that is deleted, or never was.
+   */
+  renew(documentId: string): Promise<void> {
+    return this.#call(async () => {
+      const head = await this.#reader.head(parseDocumentId(documentId))
+      if (head !== undefined) await this.#renew(documentId, head.incarnation)
+    })
+  }
+
   async #renew(documentId: string, incarnation: string): Promise<void> {
     await this.#database.query(
       `UPDATE ${this.#tables.documents} SET incarnation = $3, continues = $2 WHERE id = $1 AND incarnation = $2 AND deleted_at_ms IS NULL`,

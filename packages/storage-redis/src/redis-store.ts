@@ -297,6 +297,16 @@ export class RedisStore implements DocumentStore {
     }
   }
 
+  /**
+   * Begins a new incarnation of a document with what is there. To be done for each document after a backup was put back,
+   * before anything is written: revisions would be given out a second time, with other content. A no-op for a document
+   * that is deleted, or never was.
+   */
+  async renew(documentId: string): Promise<void> {
+    const head = await this.head(documentId)
+    if (head !== undefined) await this.#call(() => this.#renew(documentId, head.incarnation))
+  }
+
   async #renew(documentId: string, incarnation: string): Promise<void> {
     const { head, channel } = this.#keys.document(documentId)
     await this.#reply(documentId, {
