@@ -43,6 +43,17 @@ export function readDenial(text: string, documentId: string): PolyphonyError {
     : new PolyphonyError('forbidden', text, { documentId })
 }
 
+/** Of an attempt that led to no connection. Browsers do not tell pages why: a refused origin looks like a server that is off. */
+export function unreachableError(place: {
+  readonly url: string
+  readonly documentId: string
+}): PolyphonyError {
+  const { origin } = new URL(place.url)
+  const { documentId } = place
+  const message = `No WebSocket to ${origin}: nothing answers there, or it does not allow this page's origin.`
+  return new PolyphonyError('unreachable', message, { documentId })
+}
+
 /** Of an edit in a session that the server only lets read. */
 export function readOnlyError(documentId: string): PolyphonyError {
   const message = `The token grants reading "${documentId}", not writing.`

@@ -5,7 +5,7 @@ import type { Awareness } from 'y-protocols/awareness'
 import { WebsocketProvider, messageAuth, messageSync } from 'y-websocket'
 import * as Y from 'yjs'
 import { Backoff } from './backoff.ts'
-import { judgeEnd, readDenial } from './refusal.ts'
+import { judgeEnd, readDenial, unreachableError } from './refusal.ts'
 
 /** A token, or where to get one; a function is asked before every attempt to connect. */
 export type TokenSource = string | (() => string | Promise<string>)
@@ -60,6 +60,8 @@ export class ServerConnection {
   #wanted = false
   /** Attempts are numbered, so that one that waits for its token notices that it is no longer wanted. */
   #attempt = 0
+  /** Whether the newest attempt has led to a connection. */
+  #opened = false
   #cancelRetry = (): void => undefined
   #denied: PolyphonyError | undefined
   #lastEnd = { code: '', repeats: 0 }
@@ -84,6 +86,9 @@ export class ServerConnection {
     )
     this.#provider.on('sync', (synced) => {
       if (synced) this.#synced()
+    })
+    this.#provider.on('status', ({ status }) => {
+      if (status === 'connected') this.#opened = true
     })
     this.#provider.on('connection-close', (event) => this.#ended(event))
     this.#handleMessages()
@@ -143,6 +148,7 @@ export class ServerConnection {
       .then((token) => {
         if (attempt !== this.#attempt || !this.#wanted) return
         this.#denied = undefined
+        this.#opened = false
         this.#provider.params = token === undefined ? {} : { token }
         this.#provider.connect()
       })
@@ -204,7 +210,7 @@ export class ServerConnection {
     })
     this.#denied = undefined
     if (verdict.action === 'stop' && verdict.error !== undefined) return this.#refuse(verdict.error)
-    this.#error = verdict.error
+    this.#error = verdict.error ?? (this.#opened ? undefined : unreachableError(this.#options))
     this.#retry()
   }
 

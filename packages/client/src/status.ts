@@ -20,7 +20,7 @@ export interface DocumentStatus {
   readonly loaded: boolean
   /** `read`: the server takes no edits from this session; what is edited all the same stays pending. */
   readonly access: 'write' | 'read'
-  /** Why the connection ended or was refused. */
+  /** Why the connection ended, was refused, or did not come about (`unreachable`). */
   readonly error?: PolyphonyError | undefined
   /** Why nothing is kept on this machine, or edits wait to be. The document goes on in memory. */
   readonly localError?: PolyphonyError | undefined

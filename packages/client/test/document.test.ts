@@ -53,12 +53,13 @@ describe('a document', () => {
     await server.stop()
     const ada = open(server)
     ada.change(add('/title', 'offline'))
-    await ada.when(({ connection }) => connection === 'offline')
+    const { error } = await ada.when(({ connection }) => connection === 'offline')
+    expect(error).toMatchObject({ code: 'unreachable', message: expect.stringContaining(server.url) })
     expect(ada.status).toMatchObject({ saved: false, pending: 1, savedLocally: false })
     await server.start()
     await ada.whenSaved()
     expect(includes(await server.committed('plan'), ada.doc)).toBe(true)
-    expect(ada.status.connection).toBe('online')
+    expect(ada.status).toMatchObject({ connection: 'online', error: undefined })
   })
 
   it('notices that an edit was committed although the connection broke before the echo', async () => {

@@ -138,6 +138,7 @@ export const errorTable = {
     title: 'It is not known whether the write was stored',
   },
   overloaded: { status: 503, close: 1013, retry: true, title: 'Too much is waiting to be stored' },
+  unreachable: { status: 503, close: 1013, retry: true, title: 'The server cannot be reached' },
   'shutting-down': { status: 503, close: 1012, retry: true, title: 'The server is shutting down' },
 } as const satisfies Record<string, { status: number; close: number; retry: boolean; title: string }>
 
