@@ -65,7 +65,7 @@ export const optionTable = {
     file: 'encryptionKeys',
     value: 'FILE',
     meaning:
-      'A key ring made by "polyphony keys"; with it, what is stored is encrypted (AES-256-GCM). Chosen once for a store',
+      'A key ring made by "polyphony keys", or "env:NAME" of a variable with one (commas do as line ends); with it, what is stored is encrypted (AES-256-GCM). Chosen once for a store',
   },
   allowVolatile: {
     flag: 'allow-volatile',

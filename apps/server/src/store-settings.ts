@@ -11,7 +11,7 @@ export interface StoreSettings {
   /** Whether a write to `level:` waits until the disk has it. */
   readonly fsync: boolean
   readonly compress: boolean
-  /** A key ring file; documents are encrypted when it is there. */
+  /** The file of a key ring, or `env:NAME` of a variable that holds one; documents are encrypted when it is there. */
   readonly encryptionKeys?: string | undefined
   /** Accepts a Redis or PostgreSQL that acknowledges what a crash may take back. */
   readonly allowVolatile: boolean
@@ -49,7 +49,9 @@ export function parseStoreSettings(text: (name: OptionName) => Setting | undefin
   return {
     fsync: parseValue(text('fsync'), parseSwitch) ?? true,
     compress: parseValue(text('compress'), parseSwitch) ?? false,
-    encryptionKeys: parseValue(text('encryptionKeys'), (file) => resolve(file)),
+    encryptionKeys: parseValue(text('encryptionKeys'), (place) =>
+      place.startsWith('env:') ? place : resolve(place),
+    ),
     allowVolatile: parseValue(text('allowVolatile'), parseSwitch) ?? false,
     ca: parseValue(text('storeCa'), (file) => resolve(file)),
     timeoutMs: parseValue(text('storeTimeout'), parseTimeout) ?? 10_000,

@@ -4,7 +4,7 @@ import { MemoryStore, type Bus, type DocumentStore } from '@polyphony/storage'
 import { openLevelStore } from '@polyphony/storage-level'
 import type { PostgresConnectionOptions } from '@polyphony/storage-postgres'
 import type { RedisConnectionOptions } from '@polyphony/storage-redis'
-import { compressed, encrypted, readKeyRing, type KeyRing } from '@polyphony/storage/node'
+import { compressed, encrypted, parseKeyRing, readKeyRing, type KeyRing } from '@polyphony/storage/node'
 import type { StoreLocation } from './store-location.ts'
 import type { StoreSettings } from './store-settings.ts'
 
@@ -125,13 +125,16 @@ function postgresOptions(settings: StoreSettings, logger: Logger): PostgresConne
   return { ...postgres, connectTimeoutMs, statementTimeoutMs: timeoutMs, ca: readCa(settings), logger }
 }
 
-async function readKeys(file: string): Promise<KeyRing> {
+/** @param place a file, or `env:NAME`. */
+async function readKeys(place: string): Promise<KeyRing> {
+  const name = /^env:(.*)$/s.exec(place)?.[1]
   try {
-    return await readKeyRing(file)
+    return name === undefined ? await readKeyRing(place) : parseKeyRing(process.env[name] ?? '')
   } catch (cause) {
     const problem = cause instanceof Error ? cause.message : String(cause)
+    const append = name === undefined ? ` --append ${place}` : ''
     throw new Error(
-      `the key ring ${file} cannot be used: ${problem}. To make one: polyphony keys generate --append ${file}`,
+      `the key ring ${place} cannot be used: ${problem}. To make one: polyphony keys generate${append}`,
       { cause },
     )
   }

@@ -31,6 +31,28 @@ test('an encrypted, compressed store keeps everything, and shows nothing to who 
   )
 })
 
+test('a key ring may come in an environment variable, which nobody is shown', async () => {
+  const data = join(directory, 'data')
+  const generate = (): string =>
+    spawnSync(process.execPath, [cli, 'keys', 'generate', 'first'], { encoding: 'utf8' }).stdout.trim()
+  const [key, other] = [generate(), generate()]
+  const args = ['--store', `level:${data}`, '--encryption-keys', 'env:MY_KEYS']
+  await expectKeptThroughKill(args, { MY_KEYS: `${key},${other.replace('first', 'second')}` })
+  const files = readdirSync(data).map((name) => readFileSync(join(data, name)))
+  expect(files.some((bytes) => bytes.includes('confidential'))).toBe(false)
+  for (const [keys, reason] of [
+    [undefined, /key ring env:MY_KEYS cannot be used: A key ring has at least one line/],
+    [`${key},${other}`, /key ring env:MY_KEYS cannot be used: A key id appears twice/],
+    [other, /was written with other settings/],
+  ] as const) {
+    const env = { ...process.env, ...(keys === undefined ? {} : { MY_KEYS: keys }) }
+    const run = spawnSync(process.execPath, [cli, 'serve', '--port', '0', ...args], { encoding: 'utf8', env })
+    expect(run.status).toBe(1)
+    expect(run.stderr).toMatch(reason)
+    expect(run.stderr).not.toContain(other.slice(6))
+  }
+})
+
 test('a key ring that cannot be read ends the start with a line', () => {
   const ring = join(directory, 'ring')
   writeFileSync(ring, 'not a ring')

@@ -2,8 +2,11 @@ import { expect } from 'vitest'
 import { startServer } from './running-server.ts'
 
 /** Writes to a document, kills the server, starts it again on the same store, and expects what was acknowledged. */
-export async function expectKeptThroughKill(args: readonly string[]): Promise<void> {
-  const first = await startServer(args)
+export async function expectKeptThroughKill(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<void> {
+  const first = await startServer(args, env)
   try {
     for (let n = 0; n < 20; n++) {
       const response = await fetch(`${first.url}/v1/documents/kept`, {
@@ -17,7 +20,7 @@ export async function expectKeptThroughKill(args: readonly string[]): Promise<vo
   } finally {
     await first.kill()
   }
-  const second = await startServer(args)
+  const second = await startServer(args, env)
   try {
     const response = await fetch(`${second.url}/v1/documents/kept`)
     const state: unknown = await response.json()
