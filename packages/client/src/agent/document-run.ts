@@ -1,4 +1,4 @@
-import type { BaseEvent } from '@ag-ui/client'
+import type { BaseEvent, RunAgentInput } from '@ag-ui/client'
 import { errorTable } from '@polyphony/core'
 import { Observable } from 'rxjs'
 import type { Backoff } from '../backoff.ts'
@@ -10,6 +10,8 @@ import { StateReader, type StateChange } from './state-reader.ts'
 export interface DocumentRunParts {
   /** Sends the request of the run, with the version that is held by then. */
   readonly open: (signal: AbortSignal) => Promise<Response>
+  /** The messages that every such request says the client has. */
+  readonly messages: RunAgentInput['messages']
   /** Called when the run begins; what it returns, when it is over. */
   readonly enter: () => () => void
   /** Takes in what the stream tells about the state. */
@@ -62,6 +64,8 @@ async function* eventsOf(parts: DocumentRunParts, signal: AbortSignal): AsyncGen
   const { backoff, stays, isResumable, onConnected } = parts
   let isStarted = false
   while (!signal.aborted) {
+    // The first stream tells what there is more than the request said; a later one must find the client at the same.
+    let isRestored = !isStarted
     let waitMs = 0
     let cause: unknown = new Error('The stream ended before the run did.')
     try {
@@ -71,6 +75,10 @@ async function* eventsOf(parts: DocumentRunParts, signal: AbortSignal): AsyncGen
         if (type === 'RUN_FINISHED' && stays) break
         if (type === 'RUN_ERROR' && isResumable && isPassing(event)) break
         isStarted = true
+        if (!isRestored && isAboutMessages(type)) {
+          isRestored = true
+          yield snapshotOf(parts.messages)
+        }
         yield event
         if (type === 'RUN_FINISHED' || type === 'RUN_ERROR') return
       }
@@ -86,6 +94,16 @@ async function* eventsOf(parts: DocumentRunParts, signal: AbortSignal): AsyncGen
     await pause(Math.max(waitMs, backoff.next()), signal)
   }
   yield { type: 'RUN_ERROR', message: 'The run was aborted.', code: 'abort' } as unknown as BaseEvent
+}
+
+function isAboutMessages(type: string): boolean {
+  return /^(?:TEXT_MESSAGE|TOOL_CALL|REASONING|ACTIVITY|MESSAGES)_/.test(type)
+}
+
+/** Leaves the client with these messages, in this order, and no others. */
+function snapshotOf(messages: RunAgentInput['messages']): BaseEvent {
+  const metadata = { '@ag-ui/client': { authoritativeActivityTypes: null } }
+  return { type: 'MESSAGES_SNAPSHOT', messages, metadata } as unknown as BaseEvent
 }
 
 /** The events of one connection, as long as each follows what is held. */

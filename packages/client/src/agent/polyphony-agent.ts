@@ -216,6 +216,7 @@ export class PolyphonyAgent extends HttpAgent {
       stays,
       isResumable,
       silenceMs,
+      messages: input.messages,
       signal: this.abortController.signal,
       backoff: session.backoff(),
       // A sync run is over before it could tell of an edit that is made meanwhile.
