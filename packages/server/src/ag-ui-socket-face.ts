@@ -11,7 +11,7 @@ import {
 } from '@polyphony/core'
 import { WebSocketServer, type RawData, type WebSocket } from 'ws'
 import { prepareRun, type RunContext } from './ag-ui-face.ts'
-import { requireAccess, type Principal } from './authorization.ts'
+import { requireAccess, requireUnexpired, type Principal } from './authorization.ts'
 import type { Documents } from './document-handle.ts'
 import type { FeedOutlet } from './feed-outlet.ts'
 import type { FeedStreams } from './feed-streams.ts'
@@ -110,6 +110,8 @@ export class AgUiSocketFace {
     })
     webSocket.on('message', (data, isBinary) => {
       cancelIdle()
+      // Frames that were under way when the connection was refused are not looked at.
+      if (webSocket.readyState !== webSocket.OPEN) return
       if (isBinary || isRunning) {
         this.#refuse(webSocket, unexpected(isBinary))
         return
@@ -133,6 +135,7 @@ export class AgUiSocketFace {
     input: Uint8Array,
   ): Promise<void> {
     const { streams, clock, limits, telemetry } = this.#options
+    requireUnexpired(context.principal, clock.now())
     const run = await prepareRun(context, documentId, parseJson(input, limits))
     let failure: PolyphonyError | undefined
     let finished = (): void => undefined

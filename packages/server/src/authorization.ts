@@ -60,3 +60,13 @@ export function requireAccess(principal: Principal, documentId: string, access: 
     { documentId },
   )
 }
+
+/** Throws `unauthorized` when what `principal` may do has ended: for connections that ask more than once. */
+export function requireUnexpired({ expiresAtMs }: Principal, nowMs: number): void {
+  if (expiresAtMs !== undefined && expiresAtMs <= nowMs) throw tokenExpired()
+}
+
+/** What ends a feed, or refuses a run, whose token is no longer valid. */
+export function tokenExpired(): PolyphonyError {
+  return new PolyphonyError('unauthorized', 'The token has expired; come back with a new one.')
+}

@@ -1,5 +1,6 @@
 import type { FeedTarget, MessageSubscription } from '@polyphony/ag-ui'
 import { PolyphonyError, type Clock, type Limits, type Telemetry } from '@polyphony/core'
+import { tokenExpired } from './authorization.ts'
 import type { ConnectionCounter } from './connection-counter.ts'
 import { negotiateEncoding } from './content-encoding.ts'
 import type { DocumentFeeds, WatchRequest } from './document-feeds.ts'
@@ -128,7 +129,7 @@ export class FeedStreams {
         if (feed.follow === undefined) awaitIdle(limits.feedIdleMs)
         if (principal.expiresAtMs !== undefined) {
           const leftMs = Math.min(Math.max(0, principal.expiresAtMs - clock.now()), timerMsMax)
-          cancels.push(clock.after(leftMs, () => target.fail(expired())))
+          cancels.push(clock.after(leftMs, () => target.fail(tokenExpired())))
         }
         await closed
       } else {
@@ -171,8 +172,4 @@ const timerMsMax = 2 ** 31 - 1
 
 function tooOld(): PolyphonyError {
   return new PolyphonyError('shutting-down', 'The answer has lasted long enough; what it is about goes on.')
-}
-
-function expired(): PolyphonyError {
-  return new PolyphonyError('unauthorized', 'The token has expired; come back with a new one.')
 }

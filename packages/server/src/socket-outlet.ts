@@ -25,10 +25,11 @@ export class SocketOutlet implements FeedOutlet {
   #blocked = false
   #ended = false
   #cancelStall: () => void = () => undefined
+  readonly #onClose = (): void => this.#close()
 
   constructor(options: SocketOutletOptions) {
     this.#options = options
-    options.webSocket.once('close', () => this.#close())
+    options.webSocket.once('close', this.#onClose)
   }
 
   write(frame: Uint8Array): boolean {
@@ -75,6 +76,8 @@ export class SocketOutlet implements FeedOutlet {
 
   #close(): void {
     this.#ended = true
+    // The socket may carry many feeds, one after the other.
+    this.#options.webSocket.off('close', this.#onClose)
     this.#setBlocked(false)
   }
 }

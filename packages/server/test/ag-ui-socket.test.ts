@@ -89,6 +89,42 @@ test('runs follow each other on one connection, and resume from a version', asyn
   await verifyStream(socket.events)
 })
 
+test('a finished run leaves nothing behind on its connection', async () => {
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', onWarning)
+  cleanups.push(() => process.off('warning', onWarning))
+  const socket = await open()
+  for (let runs = 1; runs <= 15; runs++) {
+    socket.run({ mode: 'sync' })
+    await until('the run', () => socket.events.length === 3 * runs)
+  }
+  expect(warnings.map(({ message }) => message)).toEqual([])
+})
+
+test('a connection does not outlast its token, however short its runs are', async () => {
+  let expiresAtMs = Date.now() + 60_000
+  const strict = await startServer({
+    authorize: () => ({
+      id: 'short',
+      access: () => 'write',
+      get expiresAtMs() {
+        return expiresAtMs
+      },
+    }),
+  })
+  cleanups.push(() => strict.close())
+  const socket = await open(strict.address('plan', '/ag-ui'))
+  socket.run({ mode: 'sync' })
+  await until('the run', () => socket.events.length === 3)
+  const version = socket.events[1]?.metadata?.polyphony?.version
+  expiresAtMs = Date.now() - 1
+  socket.run({ mode: 'sync', version }, { state: { late: true } })
+  expect(await socket.closed).toEqual([4401, 'unauthorized'])
+  expect(socket.events.slice(3)).toMatchObject([{ type: 'RUN_ERROR', code: 'unauthorized' }])
+  expect((await send('GET', strict.address('plan'))).status).toBe(404)
+})
+
 test.each<[string, (socket: Socket) => void, string, number]>([
   ['no JSON', ({ webSocket }) => webSocket.send('hello'), 'invalid-request', 4400],
   ['no RunAgentInput', ({ webSocket }) => webSocket.send('{}'), 'invalid-request', 4400],
