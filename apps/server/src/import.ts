@@ -150,8 +150,10 @@ function parseSource(text: string): SourceLocation {
 
 /** What a store has to say goes where the progress is. */
 function loggerOn(progress: ProgressLine): Logger {
-  const say = (fields: Readonly<Record<string, unknown>>, message: string): void =>
-    progress.interrupt(`polyphony: ${message} ${JSON.stringify(fields)}`)
+  const say = (fields: Readonly<Record<string, unknown>>, message: string): void => {
+    const details = Object.keys(fields).length === 0 ? '' : ` ${JSON.stringify(fields)}`
+    progress.interrupt(`polyphony: ${message}${details}`)
+  }
   return { debug: () => undefined, info: () => undefined, warn: say, error: say }
 }
 

@@ -99,6 +99,10 @@ it('a damaged byte in the log of the database is found in documents that were wr
   })
 })
 
+function withoutIncarnation({ checkpoint, entries }: ReadResult): unknown {
+  return { checkpoint: { ...checkpoint, incarnation: undefined }, entries }
+}
+
 async function flip(path: string, at: number): Promise<void> {
   const bytes = await readFile(path)
   bytes[at] = (bytes[at] ?? 0) ^ 0x10
@@ -123,7 +127,8 @@ async function inspect(
     try {
       const read = await readAll(store, documentId)
       expect(read.entries.length, documentId).toBe(content.entries.length)
-      expectEqual(read, content, documentId)
+      // A copy of a directory begins new incarnations, which is another matter.
+      expectEqual(withoutIncarnation(read), withoutIncarnation(content), documentId)
       await appendTo(store, documentId, [sampleEntry('more')])
       expect((await readAll(store, documentId, { after: 31 })).entries.length).toBe(1)
     } catch (error) {

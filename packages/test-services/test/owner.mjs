@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { runnerImport } from 'vite'
 
-const source = fileURLToPath(new URL('../src/index.ts', import.meta.url))
+const source = fileURLToPath(new URL('../src/redis-service.ts', import.meta.url))
 const { module } = await runnerImport(source, { configFile: false, logLevel: 'error' })
 const service = await module.startRedis()
 process.send?.({ folder: service.process.folder, port: service.port })
