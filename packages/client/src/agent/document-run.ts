@@ -63,6 +63,7 @@ const attemptsMax = 6
 async function* eventsOf(parts: DocumentRunParts, signal: AbortSignal): AsyncGenerator<BaseEvent> {
   const { backoff, stays, isResumable, onConnected } = parts
   let isStarted = false
+  const open = new OpenStreams()
   while (!signal.aborted) {
     // The first stream tells what there is more than the request said; a later one must find the client at the same.
     let isRestored = !isStarted
@@ -77,8 +78,10 @@ async function* eventsOf(parts: DocumentRunParts, signal: AbortSignal): AsyncGen
         isStarted = true
         if (!isRestored && isAboutMessages(type)) {
           isRestored = true
+          yield* open.closing()
           yield snapshotOf(parts.messages)
         }
+        open.note(event)
         yield event
         if (type === 'RUN_FINISHED' || type === 'RUN_ERROR') return
       }
@@ -94,6 +97,27 @@ async function* eventsOf(parts: DocumentRunParts, signal: AbortSignal): AsyncGen
     await pause(Math.max(waitMs, backoff.next()), signal)
   }
   yield { type: 'RUN_ERROR', message: 'The run was aborted.', code: 'abort' } as unknown as BaseEvent
+}
+
+/** The texts and tool calls that a stream has begun. What a broken one leaves open would be begun twice by the next. */
+class OpenStreams {
+  readonly #open = new Map<string, BaseEvent>()
+
+  note(event: BaseEvent): void {
+    const { type, messageId, toolCallId } = event as BaseEvent & Readonly<Record<string, string | undefined>>
+    const match = /^(TEXT_MESSAGE|REASONING_MESSAGE|TOOL_CALL)_(START|END)$/.exec(type)
+    if (match === null) return
+    const [, kind = '', edge] = match
+    const key = [kind, messageId ?? toolCallId].join(' ')
+    const end = { type: `${kind}_END`, ...(kind === 'TOOL_CALL' ? { toolCallId } : { messageId }) }
+    if (edge === 'START') this.#open.set(key, end as unknown as BaseEvent)
+    else this.#open.delete(key)
+  }
+
+  *closing(): Generator<BaseEvent> {
+    yield* this.#open.values()
+    this.#open.clear()
+  }
 }
 
 function isAboutMessages(type: string): boolean {
