@@ -50,7 +50,7 @@ export async function* agentEvents({
       watch.expect('the next event', silenceMs)
       const text = decoder.decode(piece, { stream: true })
       parser.feed(text)
-      const end = text.lastIndexOf('\n\n')
+      const end = Math.max(text.lastIndexOf('\n\n'), text.lastIndexOf('\r\n\r\n'))
       unended = end < 0 ? (texts.length > 0 ? 0 : unended) + text.length : text.length - end
       for (const data of texts.splice(0)) yield parse(data)
       if (unended > limits.agentEventBytesMax) {

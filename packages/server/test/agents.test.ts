@@ -276,6 +276,18 @@ describe('an agent that fails', () => {
   })
 })
 
+test('comments with which an agent keeps its stream alive add up to nothing, however its lines end', async () => {
+  const behave = (run: UpstreamRun): void => {
+    run.start()
+    for (let count = 0; count < 60; count++) run.response.write(`: ${'x'.repeat(1_000)}\r\n\r\n`)
+    run.response.write(': the last\r\n\r\n', () => setImmediate(() => run.finish()))
+  }
+  const setting = await start(behave, { limits: { agentEventBytesMax: 50_000 } })
+  const { events, begin } = call(setting)
+  await begin('r')
+  expect(lastError(events)).toBeUndefined()
+})
+
 test('a patch that does not apply is reported and skipped, as the official client would', async () => {
   const setting = await start((run) => {
     run.start()
