@@ -27,7 +27,8 @@ test('with the settings that PostgreSQL comes with, it survives a kill and a pow
 describe('PostgresStore keeps the contract', () => defineContractTests(runner, harness, contractTests))
 
 test('notifications did get lost, repeated and cut off', () => {
-  expect(link.faults).toBeGreaterThanOrEqual(12)
+  // How often depends on how many notifications come while a connection is being made again.
+  expect([...link.delivered].toSorted()).toEqual(['disconnect', 'lose', 'repeat'])
 })
 
 describe('PostgresBus keeps the contract', () => {

@@ -27,7 +27,8 @@ test('with the append-only file synced before each reply, it survives a kill and
 describe('RedisStore keeps the contract', () => defineContractTests(runner, harness, contractTests))
 
 test('notifications did get lost, repeated and cut off', () => {
-  expect(link.faults).toBeGreaterThanOrEqual(12)
+  // How often depends on how many notifications come while a connection is being made again.
+  expect([...link.delivered].toSorted()).toEqual(['disconnect', 'lose', 'repeat'])
 })
 
 describe('RedisBus keeps the contract', () => {

@@ -21,6 +21,8 @@ export interface FaultyLink {
   readonly requests: number
   /** How many faults have come about; a test that waits for one in vain tests nothing. */
   readonly faults: number
+  /** Which of the faults of `breakNext` have come about. */
+  readonly delivered: ReadonlySet<LinkFault>
   /** Leads new connections to another server, and ends those to this one. */
   retarget(port: number): void
   /** Ends all connections now. */
@@ -31,6 +33,7 @@ export interface FaultyLink {
 export async function openFaultyLink(serverPort: number, serverHost = '127.0.0.1'): Promise<FaultyLink> {
   const sockets = new Set<Socket>()
   let faults = 0
+  const delivered = new Set<LinkFault>()
   let target = serverPort
   let requests = 0
   let brokenRequest: { number: number; fault: RequestFault } | undefined
@@ -68,6 +71,7 @@ export async function openFaultyLink(serverPort: number, serverHost = '127.0.0.1
       const { fault } = pending
       pending = undefined
       faults++
+      delivered.add(fault)
       if (fault === 'repeat') client.write(Buffer.concat([bytes, bytes]))
       else if (fault === 'disconnect') end()
     })
@@ -91,6 +95,7 @@ export async function openFaultyLink(serverPort: number, serverHost = '127.0.0.1
     get faults() {
       return faults
     },
+    delivered,
     retarget(port) {
       target = port
       cut()

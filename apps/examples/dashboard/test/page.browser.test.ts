@@ -20,7 +20,8 @@ beforeAll(async () => {
     site,
     port: 0,
     roundMs: 150,
-    wordMs: 40,
+    // An answer must last until somebody has stopped it, also on a slow machine.
+    wordMs: 150,
     onError: (error) => errors.push(error),
   })
 })
