@@ -1,4 +1,4 @@
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { until } from '../../server/test/support/editor.ts'
 import { send, startServer, type TestServer, type TestServerOptions } from '../../server/test/support/http.ts'
 import { PolyphonyAgent, type PolyphonyAgentConfig } from '../src/agent/index.ts'
@@ -7,6 +7,13 @@ export { ignoreStrayRejections } from '../../server/test/support/agents.ts'
 export { openEditor, synced, until } from '../../server/test/support/editor.ts'
 export { send, startServer, type TestServer } from '../../server/test/support/http.ts'
 export { startProxy } from '../../server/test/support/tcp-proxy.ts'
+
+/** Keeps out what the official client prints about every broken connection; returns how to let it in again. */
+export function silenceConsole(): () => void {
+  const printed = [vi.spyOn(console, 'error'), vi.spyOn(console, 'warn')]
+  for (const spy of printed) spy.mockImplementation(() => undefined)
+  return () => printed.forEach((spy) => spy.mockRestore())
+}
 
 /** What a test opens, and closes again in the opposite order. */
 export class Bench {

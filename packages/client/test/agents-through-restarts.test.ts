@@ -2,7 +2,7 @@ import { openLevelStore } from '@polyphony/storage-level'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import * as Y from 'yjs'
 import {
   clientVersions,
@@ -18,6 +18,7 @@ import type { PolyphonyAgent } from '../src/agent/index.ts'
 import {
   Bench,
   ignoreStrayRejections,
+  silenceConsole,
   openEditor,
   send,
   startProxy,
@@ -232,10 +233,7 @@ test.each(Array.from({ length: process.env.POLYPHONY_SOAK === '1' ? 500 : 25 }, 
   async (seed) => {
     const random = new Rng(seed)
     bench.onClose(ignoreStrayRejections())
-    // The official client prints every broken connection.
-    const printed = [vi.spyOn(console, 'error'), vi.spyOn(console, 'warn')]
-    for (const spy of printed) spy.mockImplementation(() => undefined)
-    bench.onClose(() => printed.forEach((spy) => spy.mockRestore()))
+    bench.onClose(silenceConsole())
     const folder = await mkdtemp(join(tmpdir(), 'polyphony-agents-'))
     bench.onClose(() => rm(folder, { recursive: true, force: true }))
     let server: TestServer = await startServer({ store: await openStore(folder) })

@@ -55,7 +55,7 @@ export async function* readEvents(response: Response, silenceMs: number): AsyncG
   const decoder = new TextDecoder()
   try {
     for (;;) {
-      const { done, value } = await within(reader.read(), silenceMs)
+      const { done, value } = await unlessSilent(reader.read(), silenceMs)
       if (done) return
       parser.feed(decoder.decode(value, { stream: true }))
       yield* events.splice(0)
@@ -82,7 +82,7 @@ function parsed(text: string): unknown {
 }
 
 /** Rejects when `promise` takes longer than `ms`. */
-async function within<T>(promise: Promise<T>, ms: number): Promise<T> {
+async function unlessSilent<T>(promise: Promise<T>, ms: number): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`The server has been silent for ${ms} ms.`)), ms)
